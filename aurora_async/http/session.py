@@ -1,0 +1,625 @@
+"""The one owner of sockets: small exchanges and large bodies, in pools of their own.
+
+Everything that other clients get wrong at this border is decided here, once: which headers may go to which origin,
+which failures are repeated, how hard a host may be leant on, and that nothing is left open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import random
+import re
+import socket
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Any, Self
+from weakref import WeakSet
+
+import aiohttp
+import anyio
+import anyio.to_thread
+import attrs
+import msgspec
+from aiohttp.typedefs import LooseHeaders
+from multidict import CIMultiDict
+from yarl import URL
+
+from aurora_async.config import Config, origin_of
+from aurora_async.errors import AuroraError, ClientClosed, HttpError, InvalidInput, MaintenanceMode, MalformedAnswer
+from aurora_async.http._decoding import ACCEPT_ENCODING, decoder_for
+from aurora_async.http._environment import Environment, basic_auth, read_environment
+from aurora_async.http._errors import FOREIGN_ERRORS, http_error, ours, shown_url
+from aurora_async.http.limits import Gate, Host
+from aurora_async.http.retry import LONGEST_WAIT_S, RetryPolicy, is_repeatable, is_worth_repeating, retry_after_s
+
+__all__ = ["Answer", "Body", "Session"]
+
+logger = logging.getLogger(__name__)
+
+API_KEY_HEADER = "x-aurorax-api-key"
+CLOSE_S = 5.0
+"""Longest that closing may take when a socket will not go."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 10
+_ERROR_BODY_BYTES = 1 << 16
+_RAW_BODY_BYTES = 1 << 20
+_BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+_PERSONAL_HEADERS = frozenset({API_KEY_HEADER, "authorization", "cookie", "proxy-authorization"})
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = re.compile(r"[0-9A-Za-z._:%-]+")
+# Printable ASCII without what RFC 3986 never allows, every % followed by two digits: encoded already.
+_ENCODED_URL = re.compile(r"(?:[!#-$&-;=?-\[\]_a-z~]|%[0-9A-Fa-f]{2})+")
+
+
+@cache
+def _user_agent() -> str:
+    try:
+        return f"aurora_async/{version('aurora-async')}"
+    except PackageNotFoundError:  # a source tree that was never installed
+        return "aurora_async"
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> tuple[URL, str]:
+    """Return an absolute URL and its origin.
+
+    A valid one is not encoded anew: the signature of a presigned link may cover its exact spelling.
+    """
+    try:
+        url = URL(text, encoded=_ENCODED_URL.fullmatch(text) is not None).with_user(None)
+        if not _HOST.fullmatch(url.raw_host or ""):
+            raise ValueError
+        return url, origin_of(str(url))
+    except ValueError:  # InvalidInput among them, which would name `base_url`
+        raise InvalidInput("target", f"{shown_url(text)!r} is not a path or an http(s) URL") from None
+
+
+def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if _CONTROL_CHARACTERS.search(name + value):
+            raise InvalidInput(name, "holds a line break or another control character")  # The value may be a secret.
+    return dict(headers)
+
+
+def _shown_bytes(body: bytes) -> str:
+    return f"<{len(body)} bytes>"
+
+
+@attrs.frozen
+class Answer:
+    """A whole answer in memory. `headers` may be asked in any case; `url` is the one that answered, after redirects."""
+
+    method: str
+    url: str = attrs.field(repr=lambda url: repr(shown_url(url)))
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=_shown_bytes)
+
+    def json(self) -> Any:
+        """Decode the body, whatever its Content-Type says."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MalformedAnswer(shown_url(self.url), "$", f"not JSON: {error}") from error
+
+
+class Body:
+    """An answer whose body is still to be read, once, while the `Session.open` block that gave it is open.
+
+    `length` is the number of bytes that `chunks` will deliver, None when nobody said: no Content-Length, or a
+    compressed body (`headers` then tell the compressed length).
+    """
+
+    __slots__ = ("_read", "_response", "_session", "_shown", "headers", "length", "method", "status", "url")
+
+    def __init__(self, session: Session, response: aiohttp.ClientResponse, method: str, url: str) -> None:
+        self._session = session
+        self._response = response
+        self._shown = shown_url(url)
+        self._read = False
+        self.method = method
+        self.url = url
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self.length = _length(method, response)
+
+    def __repr__(self) -> str:
+        return f"<Body of {self.method} {self._shown} [{self.status}], {self.length} bytes>"
+
+    async def chunks(self, size: int = 1 << 20) -> AsyncIterator[bytes]:
+        """Yield the body, decompressed, as it arrives: `size` bytes at most each, far fewer on a slow line.
+
+        The iteration ends only with the body: whatever cuts it short raises. (A body without length or chunks, as
+        HTTP/1.0 had it, ends where the connection does; nobody can tell whether that was the end.)
+
+        Raises:
+            ConnectionLost: The connection ended before the body did.
+            ReadTimeout: Nothing came for `Timeouts.read_s`.
+            IncompleteBody: Its compressed data end in the middle.
+            MalformedAnswer: Its compressed data are broken.
+        """
+        if self._read:
+            raise RuntimeError("a body can be read only once")
+        self._read = True
+        decoder = decoder_for(self.headers.get("Content-Encoding"), self._shown)
+        content = self._response.content
+        content.set_read_chunk_size(size)
+        while chunk := await self._next(content, size):
+            if decoder is None:
+                yield chunk
+            else:
+                for piece in decoder.feed(chunk, size):
+                    yield piece
+        if decoder is not None:
+            decoder.finish()
+
+    async def _next(self, content: aiohttp.StreamReader, size: int) -> bytes:
+        try:
+            return await content.read(size)
+        except FOREIGN_ERRORS as error:
+            raise self._session._ours(error, self.method, self._shown) from error
+
+
+def _length(method: str, response: aiohttp.ClientResponse) -> int | None:
+    if method == "HEAD" or response.status in (204, 304):
+        return 0
+    headers = response.headers
+    if "Content-Length" not in headers or "Transfer-Encoding" in headers:
+        return None
+    if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        return None
+    return int(headers["Content-Length"])  # aiohttp's parser has refused everything but digits
+
+
+class _Origin:
+    """What one scheme, host and port may be told, and how to reach it."""
+
+    __slots__ = ("_fixed", "_login", "_proxy", "bare", "host", "key", "proxy_options", "with_body")
+
+    def __init__(
+        self, key: str, host: Host, fixed: Mapping[str, str], environment: Environment, *, is_home: bool
+    ) -> None:
+        url = URL(key)
+        assert url.host is not None and url.port is not None
+        self.key = key
+        self.host = host
+        self._fixed = fixed
+        # netrc knows hosts, not origins: a redirect down to http must not draw the password out in the open.
+        self._login = environment.logins.get(url.host.lower()) if url.scheme == "https" or is_home else None
+        self._proxy = environment.proxy_for(url.scheme, url.host, url.port)
+        self.proxy_options: dict[str, Any] = {}
+        if self._proxy is not None:
+            self.proxy_options["proxy"] = self._proxy.url
+            if self._proxy.authorization is not None and url.scheme == "https":
+                self.proxy_options["proxy_headers"] = {"Proxy-Authorization": self._proxy.authorization}
+        self.prepare({})
+
+    def prepare(self, added: Mapping[str, str]) -> None:
+        """Merge the headers of every request to this origin now, once, not for each request again."""
+        headers: CIMultiDict[str] = CIMultiDict()
+        headers["Host"] = URL(self.key).host_port_subcomponent or ""
+        headers["User-Agent"] = _user_agent()
+        headers["Accept"] = "*/*"
+        headers["Accept-Encoding"] = ACCEPT_ENCODING
+        if self._login is not None:
+            headers["Authorization"] = self._login
+        if self._proxy is not None and self._proxy.authorization is not None and self.key.startswith("http:"):
+            # Through a tunnel the proxy is told on CONNECT; a plain request carries it, and the proxy takes it off.
+            headers["Proxy-Authorization"] = self._proxy.authorization
+        headers.update(self._fixed)
+        headers.update(added)
+        self.bare = headers
+        self.with_body = headers.copy()
+        self.with_body["Content-Type"] = "application/json"
+
+
+class _Request(aiohttp.ClientRequest):
+    """aiohttp's request without its second and third merging of headers: 6 % of an exchange.
+
+    aiohttp hands over a copy of its own making, complete since `_Origin.prepare`. Should another version call these
+    methods no more, requests stay right and get slower.
+    """
+
+    def update_headers(self, headers: LooseHeaders | None) -> None:
+        if isinstance(headers, CIMultiDict) and "Host" in headers:
+            self.headers = headers
+        else:
+            super().update_headers(headers)
+
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        if "Accept-Encoding" not in self.headers:  # never so; aiohttp's default asks for what we cannot unpack
+            super().update_auto_headers(skip_auto_headers)
+
+
+@attrs.frozen
+class _Reply:
+    """An answer whose body is still to be read, and the slot that it holds until then."""
+
+    method: str
+    url: URL
+    response: aiohttp.ClientResponse
+    gate: Gate
+
+    def end(self) -> None:
+        """Give the slot back, and close the connection unless the body was read to its end."""
+        if not self.response.closed:
+            self.response.close()
+        self.gate.leave()
+
+
+class Session:
+    """Speaks HTTP for one client: `async with Session(config) as session`.
+
+    Credentials belong to an origin (scheme, host, port) and go nowhere else, whoever redirects there: the API key of
+    `config` to that of `base_url`, others to the one named in `add_credential`. A login from ~/.netrc goes to its host
+    over https; over http only where `base_url` leads there.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Make a session; nothing is opened before `async with`.
+
+        Args:
+            config: Where the service is, who asks, and with what manners.
+            ssl_context: Verifies servers, for a certificate authority of one's own; None: as the system does.
+            rng: Draws the jitter of retries; tests bring a seeded one.
+        """
+        self.config = Config() if config is None else config
+        self._ssl_context = ssl_context
+        self._policy = RetryPolicy(retries=self.config.retries, rng=rng or random.Random())
+        base = URL(self.config.base_url, encoded=_ENCODED_URL.fullmatch(self.config.base_url) is not None)
+        self._base = str(base.with_user(None)).rstrip("/")
+        fixed = {}
+        if base.user is not None:
+            fixed["Authorization"] = basic_auth(base.user, base.password or "")
+        if self.config.api_key is not None:
+            fixed[API_KEY_HEADER] = self.config.api_key
+        self._fixed = {origin_of(self._base): _checked(fixed)}
+        self._added: dict[str, dict[str, str]] = {}
+        self._origins: dict[str, _Origin] = {}
+        self._environment = Environment()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._control: aiohttp.ClientSession | None = None
+        self._bodies: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"<Session of {shown_url(self._base)}>"
+
+    @property
+    def closed(self) -> bool:
+        """Not inside its `async with` block: not opened yet, or closed again."""
+        return self._control is None
+
+    async def __aenter__(self) -> Self:
+        if self._control is not None:
+            raise RuntimeError("this session is open already")
+        if self.config.trust_environment:
+            self._environment = await anyio.to_thread.run_sync(read_environment)
+        self._origins.clear()
+        self._control = self._pool()
+        self._bodies = self._pool()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        control, bodies = self._control, self._bodies
+        self._control = self._bodies = None
+        for origin in self._origins.values():
+            origin.host.close(ClientClosed())
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            # First, because closing alone may wait for the other side: a TLS transport for its farewell (30 s), and any
+            # transport for a peer that reads what is still buffered. That holds as well for connections that were
+            # given up earlier, which aiohttp has forgotten by now.
+            for sock in list(self._sockets):
+                with suppress(OSError):  # not connected (any more)
+                    sock.shutdown(socket.SHUT_RDWR)
+            for pool in (control, bodies):
+                if pool is not None:
+                    await pool.close()
+            pause_s = 0.0
+            while any(sock.fileno() != -1 for sock in list(self._sockets)):
+                # The transports close in the loop's next turns; only a connection still being made takes longer.
+                await anyio.sleep(pause_s)
+                pause_s = min(pause_s + 0.001, 0.02)
+            return
+        logger.warning("%r left a socket open that did not close within %g s", self, CLOSE_S)
+
+    def add_credential(self, origin: str, headers: Mapping[str, str]) -> None:
+        """Send `headers` with every request to the origin of the URL `origin`, until `remove_credential`."""
+        key = origin_of(origin)
+        self._added.setdefault(key, {}).update(_checked(headers))
+        self._refresh(key)
+
+    def remove_credential(self, origin: str) -> None:
+        """Forget all that `add_credential` was given for this origin. The API key of `config` stays."""
+        key = origin_of(origin)
+        self._added.pop(key, None)
+        self._refresh(key)
+
+    async def exchange(
+        self,
+        method: str,
+        target: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeat: bool | None = None,
+        attempts: int | None = None,
+        bulk: bool = False,
+    ) -> Answer:
+        """Send a request and read its answer whole.
+
+        Args:
+            method: GET, POST, …
+            target: A path below the base URL ("/api/v1/…"), or an absolute URL, which may lie anywhere.
+            params: Go into the query, encoded here.
+            body: Sent as `application/json` unless `headers` say otherwise.
+            headers: Beside those of the origin, and before them; credentials among them stop at the first redirect
+                to another origin.
+            repeat: Whether the request may reach the service twice; None: by its method.
+            attempts: Most tries; None: as configured; 1: no retry.
+            bulk: Read through the pool for bodies: for an answer of many megabytes.
+
+        Returns:
+            The answer, with a status below 400.
+
+        Raises:
+            HttpError: The service answered with an error status; after all tries that made sense.
+            TransportError: No usable answer came; after all tries that made sense.
+            MalformedAnswer, IncompleteBody: What came is not HTTP, or not what it says it is.
+            ClientClosed: The session is not open.
+        """
+        method = method.upper()
+        url, key = self._resolve(target, params)
+        tries_left = self.config.retries.attempts if attempts is None else attempts
+        waits = self._policy.waits()
+        while True:
+            tries_left -= 1
+            try:
+                return await self._whole(method, url, key, body, headers, bulk)
+            except AuroraError as error:
+                await self._pause(error, waits, method, repeat, tries_left)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        target: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeat: bool | None = None,
+        attempts: int | None = None,
+    ) -> AsyncGenerator[Body, None]:
+        """Send a request and hand over its answer with the body still to be read, through the pool for bodies.
+
+        Arguments and errors are those of `exchange`. Tries end where the body begins: going on with half a body is
+        for the caller, who knows what half it has. Leaving the block early closes the connection.
+        """
+        method = method.upper()
+        url, key = self._resolve(target, params)
+        tries_left = self.config.retries.attempts if attempts is None else attempts
+        waits = self._policy.waits()
+        while True:
+            tries_left -= 1
+            try:
+                reply = await self._send(method, url, key, body, headers, True)
+                break
+            except AuroraError as error:
+                await self._pause(error, waits, method, repeat, tries_left)
+        try:
+            yield Body(self, reply.response, reply.method, str(reply.url))
+        finally:
+            reply.end()
+
+    async def _pause(
+        self, error: AuroraError, waits: Iterator[float], method: str, repeat: bool | None, tries_left: int
+    ) -> None:
+        """Wait before the next try, or raise `error`, if no other try would make sense or end in time."""
+        repeat = is_repeatable(method) if repeat is None else repeat
+        if tries_left <= 0 or not is_worth_repeating(error, method=method, repeat=repeat):
+            raise error
+        left_s = anyio.current_effective_deadline() - anyio.current_time()
+        wait_s = self._policy.wait_s(error, next(waits), left_s)
+        if wait_s is None:
+            raise error
+        logger.debug("%s; trying again in %.2f s", error, wait_s)
+        await anyio.sleep(wait_s)
+
+    async def _whole(
+        self, method: str, url: URL, key: str, body: bytes | None, headers: Mapping[str, str] | None, bulk: bool
+    ) -> Answer:
+        reply = await self._send(method, url, key, body, headers, bulk)
+        response = reply.response
+        try:
+            # Not `response.read()`, which first waits for a writer that has nothing left to do.
+            raw = await response.content.read()
+        except FOREIGN_ERRORS as error:
+            raise self._ours(error, reply.method, shown_url(str(reply.url))) from error
+        finally:
+            reply.end()
+        text = str(reply.url)
+        encoding = response.headers.get("Content-Encoding")
+        if encoding is not None and (decoder := decoder_for(encoding, shown_url(text))) is not None:
+            raw = decoder.whole(raw)
+        return Answer(reply.method, text, response.status, response.headers, raw)
+
+    async def _send(
+        self, method: str, url: URL, key: str, body: bytes | None, headers: Mapping[str, str] | None, bulk: bool
+    ) -> _Reply:
+        """Send once, through any redirects, up to the first byte of a body."""
+        for _ in range(_MOST_REDIRECTS + 1):
+            reply = await self._hop(method, url, key, body, headers, bulk)
+            if reply.response.status not in _REDIRECTS or "Location" not in reply.response.headers:
+                return reply
+            try:
+                after, url, after_key, body = _redirected(reply, body)
+                await _read_up_to(reply.response, _ERROR_BODY_BYTES)  # A short rest read, the connection stays in use.
+            finally:
+                reply.end()
+            logger.debug("%s %s redirects to %s", method, shown_url(str(reply.url)), shown_url(str(url)))
+            if after_key != key and headers:
+                headers = {name: value for name, value in headers.items() if name.lower() not in _PERSONAL_HEADERS}
+            method, key = after, after_key
+        raise MalformedAnswer(shown_url(str(url)), "Location", f"more than {_MOST_REDIRECTS} redirects")
+
+    async def _hop(
+        self, method: str, url: URL, key: str, body: bytes | None, extra: Mapping[str, str] | None, bulk: bool
+    ) -> _Reply:
+        """Send to one origin, within its limits; an error status raises."""
+        client = self._bodies if bulk else self._control
+        if client is None:
+            raise ClientClosed
+        origin = self._origins.get(key) or self._new_origin(key)
+        host = origin.host
+        gate = host.bodies if bulk else host.control
+        if not gate.try_enter():
+            await gate.enter()
+        cuts = gate.allowance.cuts
+        try:
+            headers = origin.bare if body is None and method not in _BODY_METHODS else origin.with_body
+            if extra:
+                headers = headers.copy()
+                headers.update(extra)
+            response = await client.request(
+                method, url, data=_payload(body), headers=headers, allow_redirects=False, **origin.proxy_options
+            )
+        except FOREIGN_ERRORS as error:
+            gate.leave()
+            raise self._ours(error, method, shown_url(str(url))) from error
+        except BaseException:
+            gate.leave()
+            raise
+        reply = _Reply(method, url, response, gate)
+        if response.status < 400:
+            host.succeeded(gate, cuts)
+            return reply
+        try:
+            refusal = await _refusal(reply)
+        finally:
+            reply.end()
+        # Maintenance does not mean overload: reading goes on at full speed.
+        if refusal.status in (429, 503) and not isinstance(refusal, MaintenanceMode):
+            asked_s = refusal.retry_after_s
+            host.overloaded(gate, cuts, None if asked_s is None else min(asked_s, LONGEST_WAIT_S))
+        raise refusal
+
+    def _resolve(self, target: str, params: Mapping[str, str] | None) -> tuple[URL, str]:
+        """Return the URL of a target, without user and password, and its origin."""
+        if self._control is None:
+            raise ClientClosed
+        url, key = _parse(self._base + target if target.startswith("/") else target)
+        if params:
+            url = url.extend_query(params)
+        return url, key
+
+    def _ours(self, error: Exception, method: str, shown: str) -> AuroraError:
+        return ClientClosed() if self._control is None else ours(error, method, shown)
+
+    def _new_origin(self, key: str) -> _Origin:
+        limits = self.config.limits
+        loop = asyncio.get_running_loop()
+        host = Host(
+            control=limits.control_connections,
+            bodies=limits.body_connections,
+            requests_per_s=limits.requests_per_s,
+            clock=loop.time,
+            call_at=loop.call_at,
+        )
+        is_home = key in self._fixed  # the origin of base_url
+        fixed = self._fixed.get(key, {})
+        origin = self._origins[key] = _Origin(key, host, fixed, self._environment, is_home=is_home)
+        origin.prepare(self._added.get(key, {}))
+        return origin
+
+    def _refresh(self, key: str) -> None:
+        if (origin := self._origins.get(key)) is not None:
+            origin.prepare(self._added.get(key, {}))
+
+    def _pool(self) -> aiohttp.ClientSession:
+        timeouts = self.config.timeouts
+        client = aiohttp.ClientSession(
+            # No limit here: the gates keep one for each host, in order of arrival, and can be paused.
+            connector=aiohttp.TCPConnector(
+                limit=0, ssl=self._ssl_context or True, socket_factory=self._new_socket, ttl_dns_cache=60
+            ),
+            request_class=_Request,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # No total: a long download is not a slow one. `connect` covers the name lookup too; with no limit in the
+            # connector, no time in a queue counts towards it.
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=timeouts.connect_s, sock_connect=timeouts.connect_s, sock_read=timeouts.read_s
+            ),
+            auto_decompress=False,
+            trust_env=False,
+            max_line_size=1 << 15,
+            max_field_size=1 << 15,  # a Location may be a presigned link
+        )
+        # aiohttp would repeat GET, PUT and DELETE once by itself, whatever `repeat` and `attempts` say.
+        client._retry_connection = False
+        return client
+
+    def _new_socket(self, address: tuple[Any, ...]) -> socket.socket:
+        sock = socket.socket(family=address[0], type=address[1], proto=address[2])
+        self._sockets.add(sock)
+        return sock
+
+
+def _redirected(reply: _Reply, body: bytes | None) -> tuple[str, URL, str, bytes | None]:
+    """Return method, URL, origin and body of the request that a redirect asks for (RFC 9110, 15.4)."""
+    shown = shown_url(str(reply.url))
+    location = reply.response.headers["Location"]
+    try:
+        text = str(reply.url.join(URL(location, encoded=_ENCODED_URL.fullmatch(location) is not None)))
+        url, key = _parse(text)
+    except ValueError as error:
+        raise MalformedAnswer(shown, "Location", f"{shown_url(location)!r} is not an http(s) address") from error
+    method, status = reply.method, reply.response.status
+    if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
+        method, body = "GET", None  # as every browser and client does
+    if body is not None and reply.url.scheme == "https" and url.scheme == "http":
+        raise MalformedAnswer(shown, "Location", f"it sends a request body from https to {shown_url(text)!r}")
+    return method, url, key, body
+
+
+async def _refusal(reply: _Reply) -> HttpError:
+    """Read what an error answer says."""
+    response = reply.response
+    headers = response.headers
+    shown = shown_url(str(reply.url))
+    body = await _read_up_to(response, _ERROR_BODY_BYTES)
+    # The status is the news; a body that cannot be decoded does not change it.
+    with suppress(AuroraError):
+        if (decoder := decoder_for(headers.get("Content-Encoding"), shown)) is not None:
+            body = next(decoder.feed(body, _ERROR_BODY_BYTES), b"")
+    asked_s = retry_after_s(headers.get("Retry-After"), datetime.now(UTC))
+    return http_error(reply.method, shown, response.status, body, headers.get("Content-Type", ""), asked_s)
+
+
+async def _read_up_to(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Read a body that matters little: what there is of it, `most` bytes at most."""
+    body = b""
+    with suppress(*FOREIGN_ERRORS):
+        while len(body) < most and (chunk := await response.content.read(most - len(body))):
+            body += chunk
+    return body
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    # aiohttp warns about more than 1 MiB in one piece: writing it would hold up the loop.
+    return io.BytesIO(body) if body is not None and len(body) > _RAW_BODY_BYTES else body
