@@ -1,0 +1,21 @@
+"""Bodies larger than memory: cut into records, saved whole or not at all."""
+
+from aurora_async.transfer.cutter import Block, RecordCounter, RecordCutter
+from aurora_async.transfer.download import Body, Form, blocks, download, records
+from aurora_async.transfer.sink import Check, PartFile, Saved, ensure_writable, save
+
+__all__ = [
+    "Block",
+    "Body",
+    "Check",
+    "Form",
+    "PartFile",
+    "RecordCounter",
+    "RecordCutter",
+    "Saved",
+    "blocks",
+    "download",
+    "ensure_writable",
+    "records",
+    "save",
+]
