@@ -1,0 +1,283 @@
+"""The three kinds of search, each with the same verbs: search, stream, download, submit, resume, describe."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+import attrs
+import msgspec
+
+from aurora_async.aurorax.models import Query
+from aurora_async.aurorax.wire import Kind, decode_status, query_document
+from aurora_async.engine import Engine, Output, Request, RequestId, RequestStatus
+from aurora_async.engine.collect import RecordKind, Result, file_in
+from aurora_async.engine.deadline import Deadline
+from aurora_async.engine.events import EventKind
+from aurora_async.errors import (
+    AuroraError,
+    BadRequest,
+    ConnectionLost,
+    IncompleteBody,
+    InvalidQuery,
+    MalformedAnswer,
+    NotFound,
+    ReadTimeout,
+    ServerError,
+)
+from aurora_async.transfer import Form, Saved, ensure_writable
+
+__all__ = ["ResponseFormat", "Searches"]
+
+logger = logging.getLogger(__name__)
+
+QueryT = TypeVar("QueryT", bound=Query)
+RecordT = TypeVar("RecordT")
+
+ResponseFormat = Mapping[str, Any]
+
+# The service accepts two days and ten years; one exchange is the better way only for what it answers within seconds.
+_SYNCHRONOUS_SPANS = {"ephemeris": timedelta(days=2), "data_products": timedelta(days=31)}
+
+# What a service that is slow, or has no such endpoint, answers: the query is then made as a request.
+_TRY_AS_REQUEST = (NotFound, ServerError, ReadTimeout, ConnectionLost, IncompleteBody)
+
+
+@contextmanager
+def _refusal_told() -> Iterator[None]:
+    """What the service finds wrong with a query is said like what we find wrong with it."""
+    try:
+        yield
+    except BadRequest as error:
+        raise InvalidQuery("query", f"the service refused it: {error.detail or error}") from error
+
+
+def _log_fallback(error: AuroraError) -> None:
+    logger.info("no answer in one exchange, submitting a request instead: %s", error)
+
+
+@attrs.frozen
+class _SearchService:
+    """One kind of search as the engine sees it, with the response format that its results are asked in."""
+
+    kind: Kind
+    engine: Engine
+    response_format: ResponseFormat | None = None
+
+    @property
+    def name(self) -> str:
+        return self.kind.name
+
+    def new_request_id(self) -> RequestId:
+        return str(uuid.uuid4())
+
+    def likeness(self, query: Query | None) -> Hashable:
+        if query is None:
+            return None
+        # What a search takes grows with its span: twice as long is another likeness.
+        span = max(int(query.duration.total_seconds()) // 60, 1).bit_length()
+        return span, type(query)
+
+    async def submit(self, query: Query, request_id: RequestId | None) -> RequestId:
+        body = msgspec.json.encode(query_document(query, request_id))
+        with _refusal_told():
+            answer = await self.engine.session.exchange("POST", f"{self.kind.path}/search", body=body)
+        location = answer.headers.get("Location", "")
+        accepted = urlsplit(location).path.rstrip("/").rpartition("/")[2]
+        if not accepted:
+            raise MalformedAnswer(answer.url, "Location", f"names no request: {location!r}")
+        return accepted
+
+    async def refresh(self, request_id: RequestId) -> RequestStatus:
+        target = self._path(request_id)
+        answer = await self.engine.session.exchange("GET", target, attempts=1)
+        return decode_status(answer.body, target)
+
+    async def cancel(self, request_id: RequestId) -> None:
+        try:
+            await self.engine.session.exchange("DELETE", self._path(request_id))
+        except NotFound:
+            return
+
+    def outputs(self, status: RequestStatus) -> Sequence[Output]:
+        target = f"{self._path(status.request_id)}/data"
+        if self.response_format is None:
+            return [Output(name="data", target=target, records=status.records)]
+        body = msgspec.json.encode(self.response_format)
+        return [Output(name="data", target=target, method="POST", body=body, records=status.records)]
+
+    def _path(self, request_id: RequestId) -> str:
+        return f"{self.kind.path}/requests/{request_id}"
+
+
+class Searches(Generic[QueryT, RecordT]):
+    """One kind of search.
+
+    Everywhere `response_format` is a tree of the record's keys with True at what is wanted; records then come as plain
+    dictionaries with just that. `deadline_s` covers submitting, polling and fetching; None waits as long as it takes.
+    """
+
+    def __init__(self, engine: Engine, kind: Kind, *, synchronous: bool = True) -> None:
+        """Made by the client; `synchronous` is False to do without the one-exchange endpoints."""
+        self._engine = engine
+        self._kind = kind
+        self._synchronous = synchronous
+
+    async def search(
+        self,
+        query: QueryT,
+        *,
+        response_format: ResponseFormat | None = None,
+        deadline_s: float | None = None,
+    ) -> list[RecordT]:
+        """Return all records that answer `query`, in the service's order.
+
+        Raises:
+            InvalidQuery: The service refused the query; `reason` is its own wording.
+            RequestFailed: The service accepted the query and later gave up on it.
+            DeadlineExceeded: Time ran out; the request lives on, and `resume(error.request_id)` picks it up.
+        """
+        self._check(query)
+        deadline = Deadline(deadline_s)
+        if self._fits_one_exchange(query):
+            try:
+                with _refusal_told():
+                    return await self._one_exchange(query, response_format).collect(deadline)
+            except _TRY_AS_REQUEST as error:
+                _log_fallback(error)
+        request = await self.submit_until(query, response_format, deadline)
+        return await request.collect(deadline)
+
+    async def stream(
+        self,
+        query: QueryT,
+        *,
+        response_format: ResponseFormat | None = None,
+        deadline_s: float | None = None,
+    ) -> AsyncGenerator[RecordT, None]:
+        """Yield records as they arrive, in the service's order and in constant memory, however large the result."""
+        self._check(query)
+        deadline = Deadline(deadline_s)
+        if self._fits_one_exchange(query):
+            yielded = False
+            try:
+                async with aclosing(self._one_exchange(query, response_format).blocks(deadline)) as blocks:
+                    while True:
+                        with _refusal_told():
+                            block = await anext(blocks, None)
+                        if block is None:
+                            break
+                        for record in block:
+                            yielded = True
+                            yield record
+                return
+            except _TRY_AS_REQUEST as error:
+                if yielded:
+                    raise
+                _log_fallback(error)
+        request = await self.submit_until(query, response_format, deadline)
+        async with aclosing(request.blocks(deadline)) as blocks:
+            async for block in blocks:
+                for record in block:
+                    yield record
+
+    async def download(
+        self,
+        query: QueryT,
+        target: Path | str,
+        *,
+        form: Form = "json",
+        overwrite: bool = True,
+        response_format: ResponseFormat | None = None,
+        deadline_s: float | None = None,
+    ) -> Saved:
+        """Search, and stream the result to a file that is whole or not there; see `Request.download`.
+
+        `target` is the file, or an existing folder, in which it is called `<request_id>_data.json` (or `.jsonl`).
+        """
+        self._check(query)
+        deadline = Deadline(deadline_s)
+        path = file_in(target, f"{uuid.uuid4()}_data", form)
+        await ensure_writable(path, overwrite=overwrite)
+        if self._fits_one_exchange(query):
+            try:
+                with _refusal_told():
+                    return await self._one_exchange(query, response_format).save(path, form, overwrite, deadline)
+            except _TRY_AS_REQUEST as error:
+                _log_fallback(error)
+        request = await self.submit_until(query, response_format, deadline)
+        path = file_in(target, f"{request.request_id}_data", form)
+        return await request.save(path, form, overwrite, deadline)
+
+    async def submit(
+        self,
+        query: QueryT,
+        *,
+        response_format: ResponseFormat | None = None,
+        deadline_s: float | None = None,
+    ) -> Request[RecordT]:
+        """Submit `query` and return the request; nothing of it is waited for."""
+        self._check(query)
+        return await self.submit_until(query, response_format, Deadline(deadline_s))
+
+    def resume(self, request_id: RequestId, *, response_format: ResponseFormat | None = None) -> Request[RecordT]:
+        """Return a handle of a request that was submitted before, here or anywhere. Asks the service nothing yet.
+
+        Cancelling the task that waits for it leaves the request alone, since others may wait for it too.
+        """
+        service = _SearchService(self._kind, self._engine, response_format)
+        return Request(self._engine, service, request_id, self._records(response_format), attached=False)
+
+    async def describe(self, query: QueryT) -> str:
+        """Return the service's description of `query` in words."""
+        self._check(query)
+        body = msgspec.json.encode(query_document(query))
+        with _refusal_told():
+            answer = await self._engine.session.exchange("POST", self._kind.describe_path, body=body, repeat=True)
+        text = answer.json()
+        if not isinstance(text, str):
+            raise MalformedAnswer(answer.url, "$", f"expected a text, got {text!r}")
+        return text
+
+    def _check(self, query: QueryT) -> None:
+        if not isinstance(query, self._kind.query_type):
+            raise InvalidQuery("query", f"{query!r} is not a {self._kind.query_type.__name__}")
+
+    def _fits_one_exchange(self, query: QueryT) -> bool:
+        span = _SYNCHRONOUS_SPANS.get(self._kind.name)
+        return self._synchronous and span is not None and query.duration <= span
+
+    def _one_exchange(self, query: QueryT, response_format: ResponseFormat | None) -> Result[RecordT]:
+        """The result of the endpoint that answers a small query at once, and stores nothing."""
+        document: dict[str, Any] = {"query": query_document(query)}
+        if response_format is not None:
+            document["response_format"] = response_format
+        output = Output(
+            name="data",
+            target=f"{self._kind.path}/search_synchronous",
+            method="POST",
+            body=msgspec.json.encode(document),
+            attempts=1,
+        )
+        label = str(uuid.uuid4())
+
+        def tell(kind: EventKind, **facts: Any) -> None:
+            self._engine.emit(kind, self._kind, label, query=query, **facts)
+
+        return Result(self._engine.session, [output], self._records(response_format), tell, request_id=None)
+
+    async def submit_until(
+        self, query: QueryT, response_format: ResponseFormat | None, deadline: Deadline
+    ) -> Request[RecordT]:
+        service = _SearchService(self._kind, self._engine, response_format)
+        request_id = await self._engine.submit(service, query, deadline)
+        return Request(self._engine, service, request_id, self._records(response_format), query=query)
+
+    def _records(self, response_format: ResponseFormat | None) -> RecordKind[RecordT]:
+        return RecordKind(self._kind.record_type if response_format is None else None, self._kind.sort_key)

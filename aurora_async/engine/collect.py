@@ -1,0 +1,197 @@
+"""Fetching a finished result: as records, in memory or streamed, or as a file."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar, get_args
+
+import anyio
+import attrs
+
+from aurora_async.engine.deadline import Deadline
+from aurora_async.engine.events import EventKind
+from aurora_async.engine.protocol import Output, RequestId
+from aurora_async.errors import (
+    ConnectionLost,
+    IncompleteBody,
+    InvalidInput,
+    NotFound,
+    ReadTimeout,
+    ResultExpired,
+    ResultMissing,
+)
+from aurora_async.http import Body, Session
+from aurora_async.transfer import Form, Saved, blocks, download
+
+__all__ = ["RecordKind", "Result", "file_in"]
+
+logger = logging.getLogger(__name__)
+
+RecordT = TypeVar("RecordT")
+T = TypeVar("T")
+
+
+@attrs.frozen
+class RecordKind(Generic[RecordT]):
+    """What the records of a result are: their class (None for plain objects), and what orders them in a file."""
+
+    record_type: type[RecordT] | None
+    sort_key: str | None = None
+
+
+class Result(Generic[RecordT]):
+    """The bodies of one finished request, or of one exchange that needed no request (`request_id` None).
+
+    `tell` hears of the bytes that arrive and of the end, good or bad. The session is borrowed.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        outputs: Sequence[Output],
+        kind: RecordKind[RecordT],
+        tell: Callable[..., None],
+        *,
+        request_id: RequestId | None,
+    ) -> None:
+        self._session = session
+        self._outputs = outputs
+        self._kind = kind
+        self._tell = tell
+        self._request_id = request_id
+
+    async def blocks(self, deadline: Deadline) -> AsyncGenerator[list[RecordT], None]:
+        """Yield the records in lists while they arrive."""
+        count = 0
+        with self._failure_told():
+            for output in self._outputs:
+                async with aclosing(self._blocks_of(output, deadline)) as found:
+                    async for block in found:
+                        count += len(block)
+                        yield block
+        self._tell(EventKind.DONE, records=count)
+
+    async def collect(self, deadline: Deadline) -> list[RecordT]:
+        """Return all records. A transfer that is cut is made again."""
+
+        async def read(output: Output) -> list[RecordT]:
+            found: list[RecordT] = []
+            async with aclosing(self._blocks_of(output, deadline)) as read_blocks:
+                async for block in read_blocks:
+                    found += block
+            return found
+
+        records: list[RecordT] = []
+        with self._failure_told():
+            for output in self._outputs:
+                records += await self._again_if_cut(read, output, deadline)
+        self._tell(EventKind.DONE, records=len(records))
+        return records
+
+    async def save(self, path: Path, form: Form, overwrite: bool, deadline: Deadline) -> Saved:
+        """Stream the one body to the file `path`. A transfer that is cut is made again."""
+
+        async def fetch(output: Output) -> Saved:
+            with self._gone_told(), deadline.scope("downloading the result", self._request_id):
+                async with self._open(output) as body:
+                    return await download(
+                        _Counted(body, self._tell),
+                        path,
+                        form=form,
+                        expected_records=output.records,
+                        sort_key=self._kind.sort_key if form == "json" else None,
+                        overwrite=overwrite,
+                    )
+
+        with self._failure_told():
+            (output,) = self._outputs
+            saved = await self._again_if_cut(fetch, output, deadline)
+        self._tell(EventKind.DONE, bytes=saved.bytes, records=saved.records)
+        return saved
+
+    async def _blocks_of(self, output: Output, deadline: Deadline) -> AsyncGenerator[list[RecordT], None]:
+        async with AsyncExitStack() as stack:
+            # No scope stays open over a yield: each step gets what is left of the deadline.
+            with self._gone_told(), deadline.scope("reading the result", self._request_id):
+                body = await stack.enter_async_context(self._open(output))
+            cut = blocks(_Counted(body, self._tell), self._kind.record_type, expected_records=output.records)
+            stack.push_async_callback(cut.aclose)
+            while True:
+                with self._gone_told(), deadline.scope("reading the result", self._request_id):
+                    block = await anext(cut, None)
+                if block is None:
+                    return
+                yield block.records
+
+    def _open(self, output: Output) -> AbstractAsyncContextManager[Body]:
+        # Results are only read here, by GET or by a POST that stores nothing, so asking twice is harmless.
+        return self._session.open(output.method, output.target, body=output.body, repeat=True, attempts=output.attempts)
+
+    async def _again_if_cut(self, transfer: Callable[[Output], Awaitable[T]], output: Output, deadline: Deadline) -> T:
+        retries = self._session.config.retries
+        wait_s = retries.first_s
+        for attempt in itertools.count(1):
+            try:
+                return await transfer(output)
+            except (ConnectionLost, ReadTimeout, IncompleteBody) as error:
+                if attempt >= (output.attempts or retries.attempts):
+                    raise
+                logger.info("%s: transferring again, because %s", output.target, error)
+            with deadline.scope("transferring the result", self._request_id):
+                await anyio.sleep(wait_s)
+            wait_s = min(wait_s * retries.factor, retries.ceiling_s)
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    @contextmanager
+    def _gone_told(self) -> Iterator[None]:
+        """A result that was there and is not any more is called expired, however the service says so."""
+        try:
+            yield
+        except NotFound as error:
+            if self._request_id is None:
+                raise
+            raise ResultExpired(self._request_id, error.detail or "not found") from error
+        except ResultMissing as error:
+            if self._request_id is None:
+                raise
+            raise ResultExpired(self._request_id, str(error.rest.get("error", error.rest))) from error
+
+    @contextmanager
+    def _failure_told(self) -> Iterator[None]:
+        try:
+            yield
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._tell(EventKind.FAILED, error=error)
+            raise
+
+
+def file_in(target: Path | str, stem: str, form: Form) -> Path:
+    """Return `target` itself, or, when it is an existing folder, the file `stem` of the right kind in it."""
+    if form not in get_args(Form):
+        raise InvalidInput("form", f"{form!r} is unknown; use {', '.join(get_args(Form))}")
+    path = Path(target)
+    return path / f"{stem}.{'jsonl' if form == 'jsonl' else 'json'}" if path.is_dir() else path
+
+
+class _Counted:
+    """A body that tells how much of it has arrived."""
+
+    def __init__(self, body: Body, tell: Callable[..., Any]) -> None:
+        self._body = body
+        self._tell = tell
+        self.url = body.url
+        self.length = body.length
+
+    async def chunks(self, size: int = 1 << 20) -> AsyncGenerator[bytes, None]:
+        """Yield the body's chunks."""
+        arrived = 0
+        async for chunk in self._body.chunks(size):
+            arrived += len(chunk)
+            self._tell(EventKind.BYTES, bytes=arrived)
+            yield chunk

@@ -1,0 +1,108 @@
+"""What happens to requests, told to whoever listens: progress displays, logs, tests."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+import attrs
+
+from aurora_async.engine.protocol import RequestId, RequestStatus
+
+__all__ = ["Event", "EventKind", "EventStream", "Events"]
+
+logger = logging.getLogger(__name__)
+
+
+class EventKind(enum.Enum):
+    """What happened; a request goes through them in this order, and ends in DONE or FAILED."""
+
+    SUBMITTED = "submitted"
+    POLLED = "polled"
+    RUNNING = "running"
+    READY = "ready"
+    BYTES = "bytes"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """One thing that happened to one request; `bytes` counts what has arrived of its body so far."""
+
+    kind: EventKind
+    request_id: RequestId
+    service: str
+    query: object = None
+    status: RequestStatus | None = None
+    bytes: int = 0
+    records: int | None = None
+    error: BaseException | None = None
+
+
+class Events:
+    """A client's bus: `subscribe` for a callback, `stream` for an async iterator. Listeners never slow the engine."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[Event], None]] = []
+
+    @property
+    def heard(self) -> bool:
+        """True when somebody listens, so that events nobody hears need not be made."""
+        return bool(self._listeners)
+
+    @contextmanager
+    def subscribe(self, listener: Callable[[Event], None]) -> Iterator[None]:
+        """Call `listener` with every event, in the event loop's thread, until the block ends."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    @contextmanager
+    def stream(self, *, keep: int = 10_000) -> Iterator[EventStream]:
+        """Give an async iterator of events. A reader that falls behind by `keep` loses looks and byte counts first."""
+        stream = EventStream(keep)
+        with self.subscribe(stream.put):
+            yield stream
+
+    def emit(self, event: Event) -> None:
+        """Tell every listener; one that raises is reported to the log and does not harm the request."""
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception:
+                logger.exception("a listener failed on %s of request %s", event.kind.value, event.request_id)
+
+
+_TRANSIENT = (EventKind.POLLED, EventKind.BYTES)
+
+
+class EventStream:
+    """Events in order; changes of state are never dropped, looks and byte counts are when `keep` are waiting."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._waiting: deque[Event] = deque()
+        self._news = anyio.Event()
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        if event.kind in _TRANSIENT and len(self._waiting) >= self._keep:
+            return
+        self._waiting.append(event)
+        self._news.set()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._waiting:
+            self._news = anyio.Event()
+            await self._news.wait()
+        return self._waiting.popleft()

@@ -1,0 +1,260 @@
+"""When requests are looked at: the arithmetic to the last digit, and the scheduler against a service of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Hashable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aurora_async.config import Polling
+from aurora_async.engine.poller import History, Poller, Schedule
+from aurora_async.engine.protocol import Output, Phase, RequestStatus
+from aurora_async.errors import ClientClosed, NotFound, Unavailable
+
+STEADY = Polling(floor_s=0.1, ceiling_s=30, share=0.1, jitter=0)
+
+
+def schedule(polling: Polling = STEADY) -> Schedule:
+    return Schedule(polling, random.Random(1))
+
+
+def looks_until(duration_s: float, rules: Schedule) -> list[float]:
+    """Times at which a request of this duration is looked at, the last one finding it done."""
+    times = [0.0]
+    while times[-1] < duration_s:
+        times.append(times[-1] + rules.wait_s(times[-1]))
+    return times[1:]
+
+
+@given(st.floats(min_value=1.5, max_value=250))
+def test_the_end_is_noticed_within_a_tenth_of_the_duration(duration_s: float) -> None:
+    """Fast requests are noticed fast, slow ones are not pestered."""
+    assert looks_until(duration_s, schedule())[-1] <= duration_s * 1.1 + 1e-6
+
+
+def test_looks_grow_with_the_logarithm_of_the_duration() -> None:
+    """Twice as long costs a handful of looks more, not twice as many."""
+    counts = [len(looks_until(duration_s, schedule())) for duration_s in (10, 20, 40, 80, 160)]
+    steps = [later - earlier for earlier, later in pairwise(counts)]
+    assert all(6 <= step <= 8 for step in steps)
+
+
+@given(
+    st.floats(min_value=0, max_value=1e6),
+    st.floats(min_value=0, max_value=1),
+    st.integers(min_value=0, max_value=100_000),
+)
+def test_a_wait_stays_between_its_bounds(elapsed_s: float, jitter: float, older: int) -> None:
+    """Never a busy loop, never beyond the ceiling (and its jitter)."""
+    polling = Polling(floor_s=0.1, ceiling_s=30, jitter=jitter)
+    wait_s = schedule(polling).wait_s(elapsed_s, older=older)
+    assert 0.1 * (1 - jitter) <= wait_s <= 30 * (1 + jitter)
+
+
+def test_the_servers_hint_comes_first() -> None:
+    """Retry-After is an order; below the floor it is not taken at its word."""
+    assert schedule().wait_s(5, hint_s=7.5, forecast_s=6) == 7.5
+    assert schedule().wait_s(5, hint_s=0) == 0.1
+
+
+def test_a_forecast_saves_the_looks_before_it() -> None:
+    """Looking at what similar requests say will take 2 s is useless after 0.1 s."""
+    assert schedule().wait_s(0.5, forecast_s=2.0) == 1.5
+
+
+def test_past_the_forecast_looks_come_at_its_own_pace() -> None:
+    """Overdue means any moment; the lateness worth a look is a tenth of the forecast."""
+    assert schedule().wait_s(2.1, forecast_s=2.0, older=500) == pytest.approx(0.2)
+
+
+def test_younger_siblings_wait_longer() -> None:
+    """Of a thousand equal requests the oldest tell what the others will take."""
+    waits = [schedule().wait_s(1.0, older=older) for older in (0, 8, 100, 1000)]
+    assert waits == sorted(waits)
+    assert waits[0] == pytest.approx(0.1)
+    assert waits[-1] > 10 * waits[0]
+
+
+def test_durations_that_agree_make_a_forecast() -> None:
+    """The median, not the mean: one slow request says little."""
+    history = History()
+    for duration_s in (2.0, 2.1, 1.9, 2.05, 9.0):
+        history.add(duration_s)
+    assert history.forecast_s == 2.05
+
+
+def test_durations_that_do_not_agree_make_none() -> None:
+    """A wrong forecast is worse than none."""
+    history = History()
+    for duration_s in (0.2, 8.0, 1.0, 4.0):
+        history.add(duration_s)
+    assert history.forecast_s is None
+
+
+def test_only_the_last_durations_count() -> None:
+    """A service that got faster is believed soon."""
+    history = History()
+    for duration_s in [60.0] * 20 + [1.0] * 16:
+        history.add(duration_s)
+    assert history.forecast_s == 1.0
+
+
+class Timed:
+    """A service in memory whose requests take what they are named after: `2.0/anything` takes 2 s."""
+
+    name = "timed"
+
+    def __init__(self) -> None:
+        self.looks: list[tuple[float, str]] = []
+        self.at_once = 0
+        self.most_at_once = 0
+        self.started = asyncio.get_running_loop().time()
+        self.failures: dict[str, list[Exception]] = {}
+
+    def new_request_id(self) -> str:
+        return ""
+
+    def likeness(self, query: object) -> Hashable:
+        return None
+
+    async def submit(self, query: object, request_id: str | None) -> str:
+        raise AssertionError
+
+    async def cancel(self, request_id: str) -> None:
+        raise AssertionError
+
+    def outputs(self, status: RequestStatus) -> Sequence[Output]:
+        return []
+
+    async def refresh(self, request_id: str) -> RequestStatus:
+        elapsed_s = asyncio.get_running_loop().time() - self.started
+        self.looks.append((elapsed_s, request_id))
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        try:
+            await asyncio.sleep(0.001)
+        finally:
+            self.at_once -= 1
+        if self.failures.get(request_id):
+            raise self.failures[request_id].pop(0)
+        takes_s = float(request_id.partition("/")[0])
+        begun = datetime(2024, 1, 1, tzinfo=UTC)
+        done = elapsed_s >= takes_s
+        return RequestStatus(
+            request_id=request_id,
+            phase=Phase.READY if done else Phase.RUNNING,
+            requested=begun,
+            completed=begun + timedelta(seconds=takes_s) if done else None,
+        )
+
+
+async def wait_for(poller: Poller, service: Timed, request_id: str, likeness: Hashable = None) -> RequestStatus:
+    return await poller.final_status(
+        service, request_id, likeness=likeness, since=service.started, on_status=lambda status: None
+    )
+
+
+FAST = Polling(floor_s=0.005, ceiling_s=1, share=0.1, jitter=0.1)
+
+
+async def test_many_requests_share_one_timer_and_no_task() -> None:
+    """A thousand waits cost a thousand entries of one heap."""
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, Polling(floor_s=30, ceiling_s=60), at_once=4)
+        waits = [asyncio.create_task(wait_for(poller, service, f"9/{number}")) for number in range(1000)]
+        await asyncio.sleep(0.01)
+        assert poller.watching == 1000
+        assert len(asyncio.all_tasks()) == 1000 + 1
+        poller.close()
+        ended = await asyncio.gather(*waits, return_exceptions=True)
+    assert {type(error) for error in ended} == {ClientClosed}
+
+
+async def test_the_first_to_finish_makes_the_forecast_for_the_rest() -> None:
+    """Two hundred equal requests: each is found about when it ends, and most of them are looked at once or twice."""
+    async with anyio.create_task_group() as tasks:
+        polling = Polling(floor_s=0.02, ceiling_s=1)
+        service, poller = Timed(), Poller(tasks, polling, at_once=16, rng=random.Random(4))
+        await asyncio.gather(*(wait_for(poller, service, f"0.4/{number}") for number in range(200)))
+        took_s = asyncio.get_running_loop().time() - service.started
+    assert took_s < 0.8
+    assert len(service.looks) < 200 * 6
+
+
+async def test_looks_at_one_moment_are_bounded() -> None:
+    """A thousand due requests do not become a thousand exchanges at once."""
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, FAST, at_once=3)
+        await asyncio.gather(*(wait_for(poller, service, f"0/{number}") for number in range(100)))
+    assert service.most_at_once == 3
+
+
+async def test_a_slow_request_does_not_hide_a_fast_one() -> None:
+    """Each is looked at in its own time, whatever the others do."""
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, FAST, at_once=2)
+        slow = asyncio.create_task(wait_for(poller, service, "30/slow"))
+        fast = await wait_for(poller, service, "0.05/fast")
+        assert fast.phase is Phase.READY
+        assert asyncio.get_running_loop().time() - service.started < 1
+        slow.cancel()
+    assert poller.watching == 0
+
+
+async def test_transient_failures_only_postpone() -> None:
+    """503 with Retry-After is waited out; nothing is raised."""
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, FAST, at_once=2)
+        service.failures["0/x"] = [Unavailable("GET", "u", 503, retry_after_s=0.1)]
+        await wait_for(poller, service, "0/x")
+    (first, _), (second, _) = service.looks
+    assert second - first >= 0.1
+
+
+async def test_a_final_error_reaches_only_its_own_waiter() -> None:
+    """One unknown request does not end the others."""
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, FAST, at_once=2)
+        service.failures["0/lost"] = [NotFound("GET", "u", 404)]
+        lost, found = await asyncio.gather(
+            wait_for(poller, service, "0/lost"), wait_for(poller, service, "0.05/found"), return_exceptions=True
+        )
+    assert isinstance(lost, NotFound)
+    assert isinstance(found, RequestStatus)
+
+
+async def test_a_cancelled_wait_is_not_looked_at_again() -> None:
+    """Also when it is cancelled in the middle of a look."""
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, FAST, at_once=2)
+        wait = asyncio.create_task(wait_for(poller, service, "9/x"))
+        while not service.at_once:
+            await asyncio.sleep(0)
+        wait.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await wait
+        looks = len(service.looks)
+        await asyncio.sleep(0.03)
+        assert len(service.looks) == looks
+        assert service.at_once == 0
+        assert poller.watching == 0
+
+
+async def test_a_failing_listener_of_a_status_ends_the_wait_with_its_error() -> None:
+    """A bug above the poller is not swallowed, and does not stop the scheduler."""
+
+    def broken(status: RequestStatus) -> None:
+        raise ZeroDivisionError
+
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, FAST, at_once=1)
+        with pytest.raises(ZeroDivisionError):
+            await poller.final_status(service, "0/x", likeness=None, since=service.started, on_status=broken)
+        assert (await wait_for(poller, service, "0/y")).phase is Phase.READY
