@@ -1,0 +1,1 @@
+"""The local services: real HTTP servers that speak the protocols of AuroraX, SRS, JSOC and the IMAP SDC."""

@@ -1,0 +1,250 @@
+"""The local services on one port: settings, start, stop, and the page at `/`.
+
+`LocalService` runs inside a program (tests, demos); `serve` is the whole of `aurora-async serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import anyio
+import attrs
+from aiohttp import web
+from attrs.validators import ge, optional
+
+from aurora_async.errors import InvalidInput
+from aurora_async.server.aurorax.routes import AuroraXService
+from aurora_async.server.aurorax.sources import published_sources
+from aurora_async.server.jobs import Jobs
+from aurora_async.server.site import Handler, Routes
+from aurora_async.server.store import Account, Store
+
+__all__ = ["Account", "LocalService", "ServiceSettings", "serve"]
+
+logger = logging.getLogger(__name__)
+
+
+def _default_workers() -> int:
+    # What this process may use, which in a container is often less than what the machine has.
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(4, usable)
+
+
+def _show_no_keys(keys: Mapping[str, Account]) -> str:
+    return f"<{len(keys)} keys>"
+
+
+@attrs.frozen(kw_only=True)
+class ServiceSettings:
+    """What a local service can be told."""
+
+    host: str = "127.0.0.1"
+    port: int = attrs.field(default=0, validator=[ge(0), attrs.validators.le(65535)])
+    """0 takes a free one."""
+    data_dir: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+    """Where everything is kept; None keeps it in a temporary folder until the service stops."""
+    days_dir: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+    """Where computed days of ephemeris are kept, if not in `data_dir`; services may share one."""
+    api_keys: Mapping[str, Account] = attrs.field(factory=dict, repr=_show_no_keys)
+    """The accounts, by API key."""
+    workers: int | None = attrs.field(default=None, validator=optional(ge(0)))
+    """Worker processes at most; 0 computes in threads, None takes one per core, up to four."""
+    server_time_s: float = attrs.field(default=0.0, validator=ge(0))
+    """A search is over this long after it arrived (or when it is done, if that takes longer): for tests of waiting."""
+    max_body_bytes: int = attrs.field(default=4 * 1024 * 1024, validator=ge(1024))
+    """Largest body of a query, a response format and the like; larger ones are answered with 413."""
+    max_waiting: int = attrs.field(default=100_000, validator=ge(1))
+    """Searches that may wait to be run; further ones are answered with 429."""
+
+
+class LocalService:
+    """The local services while they run: `async with LocalService(settings) as service: … service.base_url …`."""
+
+    def __init__(self, settings: ServiceSettings | None = None) -> None:
+        self.settings = settings or ServiceSettings()
+        self._port: int | None = None
+        self._exits = AsyncExitStack()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, once it does."""
+        if self._port is None:
+            raise RuntimeError("the service is not running")
+        return self._port
+
+    @property
+    def base_url(self) -> str:
+        """What a client is given: `http://127.0.0.1:PORT`."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"http://{host}:{self.port}"
+
+    async def __aenter__(self) -> LocalService:
+        async with AsyncExitStack() as exits:
+            await self._start(exits)
+            self._exits = exits.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._port = None
+        with anyio.move_on_after(30, shield=True):
+            await self._exits.aclose()
+
+    async def _start(self, exits: AsyncExitStack) -> None:
+        settings = self.settings
+        folder = await exits.enter_async_context(_folder(settings.data_dir))
+        store = await exits.enter_async_context(_open_store(folder))
+        workers = _default_workers() if settings.workers is None else settings.workers
+        jobs = Jobs(settings.days_dir or folder / "days", workers=workers, most_waiting=settings.max_waiting)
+        await exits.enter_async_context(jobs)
+        await store.set_accounts(settings.api_keys)
+        aurorax = AuroraXService(store, jobs, folder / "results", server_time_s=settings.server_time_s)
+        exits.push_async_callback(aurorax.close)
+        routes = Routes()
+        aurorax.add_routes(routes)
+        routes.add("GET", "/", _home_page(aurorax))
+        aurorax.resume()
+        self._port = await exits.enter_async_context(_listen(routes, settings))
+
+
+@asynccontextmanager
+async def _folder(data_dir: Path | None) -> AsyncIterator[Path]:
+    if data_dir is not None:
+        _make(data_dir)
+        yield data_dir
+        return
+    folder = Path(tempfile.mkdtemp(prefix="aurora-async-"))
+    try:
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput("data_dir", f"{folder} cannot be made: {error.strerror}") from error
+
+
+@asynccontextmanager
+async def _open_store(folder: Path) -> AsyncIterator[Store]:
+    store = Store(folder, first_sources=published_sources)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def _listen(routes: Routes, settings: ServiceSettings) -> AsyncIterator[int]:
+    def make_request(message, payload, protocol, writer, task):  # type: ignore[no-untyped-def]
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=settings.max_body_bytes)
+
+    loop = asyncio.get_running_loop()
+    # The low-level server: a framework's routing and middlewares would cost a third of the exchanges per second.
+    server = web.Server(routes, request_factory=make_request, access_log=None, keepalive_timeout=75.0)
+    runner = web.ServerRunner(server, shutdown_timeout=2.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            where = f"{settings.host}:{settings.port}"
+            raise InvalidInput("port", f"cannot listen on {where}: {error.strerror}; choose another port") from error
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def serve(settings: ServiceSettings, *, on_ready: Callable[[str], object] | None = None) -> None:
+    """Run the local services until SIGTERM or SIGINT.
+
+    Args:
+        settings: As for `LocalService`.
+        on_ready: Called with the base URL when the service listens.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        with suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt, which ends this as well
+            loop.add_signal_handler(number, stop.set)
+    try:
+        async with LocalService(settings) as service:
+            if on_ready is not None:
+                on_ready(service.base_url)
+            await stop.wait()
+    finally:
+        for number in signals:
+            with suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
+
+
+# The page at / -----------------------------------------------------------------------------------------------------
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>aurora_async: local services</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; }}
+pre {{ background: #f4f4f4; padding: .8em 1em; overflow-x: auto; }}
+table {{ border-collapse: collapse; font-size: 14px; }}
+th, td {{ text-align: left; padding: .15em .8em .15em 0; border-bottom: 1px solid #ddd; }}
+</style>
+</head>
+<body>
+<h1>aurora_async: local services</h1>
+<p>This is a local stand-in for the AuroraX search API, not AuroraX itself. It speaks the same protocol, so that clients
+can be tried and tested without a network. <b>Positions and footprints are computed</b> (SGP4 from published element
+sets, IGRF and Tsyganenko 89c) and every record says so in its metadata; do not publish them as AuroraX's data.</p>
+<h2>Using it</h2>
+<pre>from aurora_async import AuroraX, EphemerisQuery
+
+async with AuroraX(base_url="{base_url}") as aurorax:
+    records = await aurorax.ephemeris.search(EphemerisQuery(
+        start="2020-01-01T00", end="2020-01-01T00", programs=["swarm"], platforms=["swarma"]))</pre>
+<p>The official client works as well:</p>
+<pre>import pyaurorax
+aurorax = pyaurorax.PyAuroraX(api_base_url="{base_url}")</pre>
+<p>Or by hand:</p>
+<pre>curl {base_url}/api/v1/data_sources?program=swarm
+curl -i {base_url}/api/v1/ephemeris/search -H 'Content-Type: application/json' -d \\
+  '{{"start": "2020-01-01T00:00:00", "end": "2020-01-01T00:09:59", "data_sources": {{"platforms": ["swarma"]}}}}'</pre>
+<h2>{count} data sources</h2>
+<table>
+<tr><th>Identifier</th><th>Name</th><th>Program</th><th>Platform</th><th>Instrument type</th><th>Type</th>
+<th>Ephemeris</th></tr>
+{rows}
+</table>
+</body>
+</html>
+"""
+
+
+def _home_page(aurorax: AuroraXService) -> Handler:
+    async def page(request: web.BaseRequest) -> web.StreamResponse:
+        rows = []
+        shown = [record for record in aurorax.sources.all() if record["identifier"] > 0]
+        for record in shown:
+            span = aurorax.sources.span(record["identifier"])
+            days = "none here" if span is None else f"{span[0]} to {span[1]}"
+            names = ("identifier", "display_name", "program", "platform", "instrument_type", "source_type")
+            cells = "".join(f"<td>{html.escape(str(record[name]))}</td>" for name in names)
+            rows.append(f"<tr>{cells}<td>{days}</td></tr>")
+        base_url = html.escape(f"http://{request.host}")
+        text = _PAGE.format(base_url=base_url, count=len(shown), rows="\n".join(rows))
+        return web.Response(text=text, content_type="text/html")
+
+    return page

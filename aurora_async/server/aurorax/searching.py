@@ -1,0 +1,507 @@
+"""One search, done: a query and its data sources in, a result file and log lines out. Blocks; runs off the loop.
+
+The result file is what `GET …/data` answers by default, to the byte, with one record a line: most clients fetch just
+that, and ranges of it mean something. `file_size` counts the list in it, so that of an empty result is 5, as AuroraX's.
+Everything else (other levels of detail, response formats, generated queries) is made from it when asked for
+(`results`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import attrs
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from aurora_async.aurorax.filters import MetadataFilter
+from aurora_async.aurorax.models import (
+    ConjunctionQuery,
+    CustomLocationsBlock,
+    DataProductQuery,
+    EphemerisQuery,
+    Query,
+    SpaceBlock,
+)
+from aurora_async.server.aurorax.filtering import compile_filter, hemisphere_mask, mask
+from aurora_async.server.aurorax.find import Finder, Track
+from aurora_async.server.aurorax.logs import (
+    Line,
+    conjunction_end_lines,
+    conjunction_found_lines,
+    conjunction_start_lines,
+    conjunction_type_lines,
+    record_end_lines,
+    record_query_lines,
+    record_start_lines,
+)
+from aurora_async.server.aurorax.records import ConjunctionRecords, ephemeris_records
+from aurora_async.server.days import DayCache, is_cheap
+from aurora_async.server.jobs import Context
+from aurora_async.server.sky.ephemeris import DayEphemeris, available_days, conjugate, location_gsm
+from aurora_async.server.sky.products import products
+
+__all__ = ["RESULT_PREFIX", "RESULT_SUFFIX", "DaysTask", "Outcome", "SearchTask", "collect", "days_between"]
+
+RESULT_PREFIX, RESULT_SUFFIX = b'{"result":', b"}"
+_OPEN, _BETWEEN, _CLOSE = b"[\n", b",\n", b"\n]\n"
+
+_FLUSH_BYTES = 1 << 18
+_RECORDS_BETWEEN_CHECKPOINTS = 512
+_MINUTE_S = 60
+_DAY_MINUTES = 1440
+
+_encode = msgspec.json.Encoder().encode
+
+Record = dict[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What a search came to."""
+
+    result_count: int
+    file_size: int
+
+
+@attrs.frozen(kw_only=True)
+class SearchTask:
+    """Everything a search needs to know, wherever it is done.
+
+    `blocks` are the data sources of each criteria block (one block, `data_sources`, unless it is about conjunctions),
+    `sources` their records at the level `basic_info`, `places` where the custom locations among them are.
+    """
+
+    request_id: str
+    kind: str
+    query: Query
+    document: Mapping[str, Any]
+    """The query in normal form."""
+    blocks: Mapping[str, tuple[int, ...]]
+    sources: Mapping[int, Record]
+    places: Mapping[int, tuple[float, float]] = attrs.field(factory=dict)
+    path: Path
+    is_small: bool = True
+
+    def perform(self, context: Context) -> Outcome:
+        """Search, and write the result file."""
+        # A file that is not whole yet has a name of its own; a search that is run again writes over its own remains.
+        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb") as file:
+                writer = _ResultWriter(file)
+                self._search(context, writer)
+                writer.close()
+            context.checkpoint()
+            part.replace(self.path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        if self.kind == "conjunctions":
+            _log(context, *conjunction_end_lines(0, 0, 0)[1:2])
+        return Outcome(result_count=writer.count, file_size=writer.file_size)
+
+    def _search(self, context: Context, writer: _ResultWriter) -> None:
+        if isinstance(self.query, ConjunctionQuery):
+            _log(context, *conjunction_start_lines(self.request_id)[1:])
+            self._conjunctions(self.query, context, writer)
+            return
+        _log(context, *record_start_lines(self.kind, self.request_id, self.document)[1:])
+        started = time.monotonic()
+        records = self.records(context)
+        first = next(records, None)
+        _log(context, *record_query_lines(time.monotonic() - started))
+        started = time.monotonic()
+        if first is not None:
+            writer.add(first)
+            for number, line in enumerate(records):
+                writer.add(line)
+                if number % _RECORDS_BETWEEN_CHECKPOINTS == 0:
+                    context.checkpoint()
+        _log(context, record_end_lines(writer.count, time.monotonic() - started, 0, 0)[0])
+
+    def records(self, context: Context) -> Iterator[bytes]:
+        """Yield the records of an ephemeris or data product search, encoded, sources at the level `basic_info`."""
+        if isinstance(self.query, EphemerisQuery):
+            return self._ephemeris(self.query, context)
+        if isinstance(self.query, DataProductQuery):
+            return self._products(self.query, context)
+        raise TypeError(f"{self.query!r} has no records of its own")
+
+    # Ephemeris ------------------------------------------------------------------------------------------------------
+
+    def _ephemeris(self, query: EphemerisQuery, context: Context) -> Iterator[bytes]:
+        identifiers = self.blocks["data_sources"]
+        first, last = _minutes(query)
+        for day in days_between(query.start, query.end):
+            for identifier in identifiers:
+                if not _is_available(identifier, day):
+                    continue
+                context.checkpoint()
+                ephemeris = context.days.get(identifier, day)
+                wanted = ephemeris.present & _within(day, first, last)
+                wanted &= mask(query.metadata_filter, _Columns(ephemeris), _DAY_MINUTES)
+                minutes = np.flatnonzero(wanted)
+                if len(minutes):
+                    yield from _encoded_days.lines(ephemeris, self.sources[identifier], minutes)
+
+    # Data products --------------------------------------------------------------------------------------------------
+
+    def _products(self, query: DataProductQuery, context: Context) -> Iterator[bytes]:
+        passes = compile_filter(query.metadata_filter)
+        for identifier in self.blocks["data_sources"]:
+            source = self.sources[identifier]
+            context.checkpoint()
+            for record in products(identifier, query.start, query.end):
+                if query.data_product_types and record["data_product_type"] not in query.data_product_types:
+                    continue
+                if passes(record["metadata"]):
+                    yield _encode({"data_source": source, **record})
+
+    # Conjunctions ---------------------------------------------------------------------------------------------------
+
+    def _conjunctions(self, query: ConjunctionQuery, context: Context, writer: _ResultWriter) -> None:
+        types = tuple(dict.fromkeys(query.conjunction_types))
+        _log(context, *conjunction_type_lines(types[0], self.document, len(types)))
+        first, last = _minutes(query)
+        finders = {
+            kind: Finder(
+                self.blocks,
+                query.max_distances,
+                subminute=query.subminute_precision,
+                start_s=int(query.start.timestamp()),
+                end_s=int(query.end.timestamp()),
+            )
+            for kind in types
+        }
+        for day in days_between(query.start, query.end):
+            context.checkpoint()
+            tracks = self._tracks(query, types, day, (first, last), context)
+            if tracks is None:
+                continue
+            for kind, finder in finders.items():
+                finder.feed({name: by_type[kind] for name, by_type in tracks.items()})
+                context.checkpoint()
+        found = {kind: finder.finish() for kind, finder in finders.items()}
+        for kind, search in found.items():
+            if kind != types[0]:
+                _log(context, *conjunction_type_lines(kind, self.document, len(types)))
+            _log(context, *conjunction_found_lines(search.counters, tuple(self.blocks.values())))
+        _log(context, *conjunction_end_lines(0, 0, 0)[:1])
+        for kind, search in found.items():
+            records = ConjunctionRecords(sources=self.sources, conjunction_type=kind)
+            for number, one in enumerate(search):
+                writer.add(_encode(records.record(one)))
+                if number % _RECORDS_BETWEEN_CHECKPOINTS == 0:
+                    context.checkpoint()
+
+    def _tracks(
+        self,
+        query: ConjunctionQuery,
+        types: Sequence[str],
+        day: date,
+        limits: tuple[int, int],
+        context: Context,
+    ) -> dict[str, dict[str, list[Track]]] | None:
+        """Return the records of a day that take part, by block and type; None when a block has none at all.
+
+        Blocks that cost nothing are looked at first: on a day without them the others need not be computed.
+        """
+        blocks = query.blocks
+        within = _within(day, *limits)
+        found: dict[str, dict[str, list[Track]]] = {}
+        for name in sorted(blocks, key=lambda name: not _all_cheap(self.blocks[name], types)):
+            block = blocks[name]
+            by_type: dict[str, list[Track]] = {kind: [] for kind in types}
+            for identifier in self.blocks[name]:
+                if isinstance(block, CustomLocationsBlock):
+                    self._add_place(by_type, identifier, day, within)
+                    continue
+                if not _is_available(identifier, day):
+                    continue
+                context.checkpoint()
+                needs = _sides(types, block.metadata_filter)
+                ephemeris = context.days.get(identifier, day, north=needs[0], south=needs[1])
+                wanted = ephemeris.present & within
+                if not wanted.any():
+                    continue
+                wanted &= mask(block.metadata_filter, _Columns(ephemeris), _DAY_MINUTES)
+                if isinstance(block, SpaceBlock):
+                    wanted &= hemisphere_mask(ephemeris.location_geo[:, 0], block.hemisphere)
+                for kind, tracks in by_type.items():
+                    _add_track(tracks, identifier, day, _points(ephemeris, kind), wanted)
+            if not any(by_type.values()):
+                return None
+            found[name] = by_type
+        return {name: found[name] for name in blocks}
+
+    def _add_place(
+        self, by_type: Mapping[str, list[Track]], identifier: int, day: date, within: NDArray[np.bool_]
+    ) -> None:
+        for kind, tracks in by_type.items():
+            place = self.places[identifier]
+            if kind == "sbtrace":
+                place = conjugate(*place, datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
+            _add_track(tracks, identifier, day, np.tile(np.array(place), (_DAY_MINUTES, 1)), within)
+
+    # What it needs --------------------------------------------------------------------------------------------------
+
+    def days_needed(self) -> Iterator[tuple[int, date, bool, bool]]:
+        """Yield the days that have to be computed or read from a file: data source, day, northern, southern trace."""
+        if isinstance(self.query, DataProductQuery):
+            return
+        for day in days_between(self.query.start, self.query.end):
+            if not all(any(one < 0 or _is_available(one, day) for one in block) for block in self.blocks.values()):
+                continue  # a conjunction takes one source of every block
+            for name, identifiers in self.blocks.items():
+                north = south = True
+                if isinstance(self.query, ConjunctionQuery):
+                    block = self.query.blocks[name]
+                    if isinstance(block, CustomLocationsBlock):
+                        continue
+                    north, south = _sides(self.query.conjunction_types, block.metadata_filter)
+                for identifier in identifiers:
+                    if _is_available(identifier, day) and not is_cheap(identifier, north=north, south=south):
+                        yield identifier, day, north, south
+
+    def missing_days(self, days: DayCache) -> dict[tuple[int, bool, bool], list[date]]:
+        """Return the days that nobody has computed yet, by data source and traces. Blocks."""
+        missing: dict[tuple[int, bool, bool], list[date]] = {}
+        for identifier, day, north, south in self.days_needed():
+            if not days.has(identifier, day, north=north, south=south):
+                missing.setdefault((identifier, north, south), []).append(day)
+        return missing
+
+
+@attrs.frozen(kw_only=True)
+class DaysTask:
+    """Days to be computed ahead of a search that will need them, so that all processes take part in a long one."""
+
+    identifier: int
+    days: tuple[date, ...]
+    north: bool
+    south: bool
+
+    def perform(self, context: Context) -> None:
+        """Compute what nobody has computed meanwhile."""
+        for day in self.days:
+            context.checkpoint()
+            if not context.days.has(self.identifier, day, north=self.north, south=self.south):
+                context.days.get(self.identifier, day, north=self.north, south=self.south)
+
+
+@attrs.frozen(kw_only=True)
+class _CollectTask:
+    """A search whose records are wanted at once (the synchronous variants): nothing is kept of it."""
+
+    search: SearchTask
+
+    def perform(self, context: Context) -> list[bytes]:
+        """Return the encoded records."""
+        return list(self.search.records(context))
+
+
+def collect(search: SearchTask) -> _CollectTask:
+    """Return the task whose result are the encoded records of `search`."""
+    return _CollectTask(search=search)
+
+
+def _log(context: Context, *lines: Line) -> None:
+    for level, text in lines:
+        context.report(level, text)
+
+
+class _ResultWriter:
+    """Writes the result file, a quarter of a megabyte at a time."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lines: list[bytes] = []
+        self._gathered = 0
+        self.count = 0
+        self.file_size = 0
+        file.write(RESULT_PREFIX)
+        self._write(_OPEN)
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self.file_size += len(data)
+
+    def add(self, line: bytes) -> None:
+        """Add a record."""
+        self._lines.append(line)
+        self._gathered += len(line)
+        self.count += 1
+        if self._gathered > _FLUSH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._lines:
+            first = self.count == len(self._lines)
+            self._write((b"" if first else _BETWEEN) + _BETWEEN.join(self._lines))
+            self._lines.clear()
+            self._gathered = 0
+
+    def close(self) -> None:
+        """Write the end; the file itself is its opener's."""
+        self._flush()
+        self._write(_CLOSE)
+        self._file.write(RESULT_SUFFIX)
+
+
+# Days and minutes ---------------------------------------------------------------------------------------------------
+
+
+def days_between(start: datetime, end: datetime) -> Iterator[date]:
+    """Yield every UTC day that two instants touch."""
+    day, last = start.date(), end.date()
+    while day <= last:
+        yield day
+        day += timedelta(days=1)
+
+
+def _minutes(query: Query) -> tuple[int, int]:
+    """Return the first and the last whole minute of a query's range, since 1970."""
+    return -(-int(query.start.timestamp()) // _MINUTE_S), int(query.end.timestamp()) // _MINUTE_S
+
+
+def _first_minute(day: date) -> int:
+    return (day.toordinal() - date(1970, 1, 1).toordinal()) * _DAY_MINUTES
+
+
+def _within(day: date, first: int, last: int) -> NDArray[np.bool_]:
+    """Return `(1440,)` bool: which minutes of the day lie in a range of minutes since 1970."""
+    found = np.zeros(_DAY_MINUTES, dtype=np.bool_)
+    begin = _first_minute(day)
+    found[max(0, first - begin) : max(0, last + 1 - begin)] = True
+    return found
+
+
+def _is_available(identifier: int, day: date) -> bool:
+    span = available_days(identifier) if identifier > 0 else None
+    return span is not None and span[0] <= day <= span[1]
+
+
+def _all_cheap(identifiers: Iterable[int], types: Sequence[str]) -> bool:
+    north, south = "nbtrace" in types, "sbtrace" in types
+    return all(identifier < 0 or is_cheap(identifier, north=north, south=south) for identifier in identifiers)
+
+
+def _sides(types: Sequence[str], metadata_filter: MetadataFilter | None) -> tuple[bool, bool]:
+    """Return which B-traces a search looks at: those of its types, and those that its filter's fields come from."""
+    keys = {expression.key for expression in metadata_filter.expressions} if metadata_filter is not None else set()
+    both = "conjugate" in keys
+    return (
+        both or "nbtrace" in types or "nbtrace_region" in keys,
+        both or "sbtrace" in types or "sbtrace_region" in keys,
+    )
+
+
+def _points(ephemeris: DayEphemeris, kind: str) -> NDArray[np.float64]:
+    points = {"nbtrace": ephemeris.nbtrace, "sbtrace": ephemeris.sbtrace, "geographic": ephemeris.location_geo}[kind]
+    assert points is not None
+    return points
+
+
+def _add_track(
+    tracks: list[Track], identifier: int, day: date, points_deg: NDArray[np.float64], wanted: NDArray[np.bool_]
+) -> None:
+    minutes = np.flatnonzero(wanted & ~np.isnan(points_deg).any(axis=1))
+    if len(minutes):
+        tracks.append(Track(identifier, minutes + _first_minute(day), points_deg[minutes]))
+
+
+class _Columns(Mapping[str, Any]):
+    """The metadata of a day's records as columns, each made when a filter asks for it."""
+
+    def __init__(self, ephemeris: DayEphemeris) -> None:
+        self._ephemeris = ephemeris
+
+    def __getitem__(self, key: str) -> Any:
+        ephemeris = self._ephemeris
+        if key == "computed":
+            return True
+        if not ephemeris.is_spacecraft:
+            if key == "conjugate" and ephemeris.conjugate_method is not None:
+                return ephemeris.conjugate_method
+            raise KeyError(key)
+        if key == "state":
+            return "predictive"
+        if key == "radial_distance":
+            return ephemeris.radial_distance_km
+        if key == "element_set_age_days":
+            return ephemeris.element_set_age_days
+        names = ephemeris.regions[key]
+        return [name or None for name in names.tolist()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("computed", "state", "radial_distance", "element_set_age_days", *self._ephemeris.regions))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _EncodedDays:
+    """The records of the days last used, encoded: searches of one spacecraft-day by the hundred are common."""
+
+    def __init__(self, days: int = 16) -> None:
+        self._days = days
+        self._kept: OrderedDict[tuple[int, date, bytes], _EncodedDay] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def lines(self, ephemeris: DayEphemeris, source: Record, minutes: NDArray[np.intp]) -> list[bytes]:
+        """Return the records of some minutes."""
+        key = (ephemeris.identifier, ephemeris.day, _encode(source))
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is None or kept.ephemeris is not ephemeris:
+                kept = self._kept[key] = _EncodedDay(ephemeris, source)
+            self._kept.move_to_end(key)
+            while len(self._kept) > self._days:
+                self._kept.popitem(last=False)
+        return kept.get(minutes.tolist())
+
+
+class _EncodedDay:
+    """The records of one day, encoded minute by minute as they are asked for. Threads may share it."""
+
+    def __init__(self, ephemeris: DayEphemeris, source: Record) -> None:
+        self.ephemeris = ephemeris
+        self._source = source
+        self._gsm = location_gsm(ephemeris)
+        self._lines: list[bytes | None] = [None] * _DAY_MINUTES
+
+    def get(self, minutes: list[int]) -> list[bytes]:
+        lines = self._lines
+        missing = [minute for minute in minutes if lines[minute] is None]
+        for begin in range(0, len(missing), _RECORDS_BETWEEN_CHECKPOINTS):
+            some = missing[begin : begin + _RECORDS_BETWEEN_CHECKPOINTS]
+            for minute, encoded in zip(some, self._encode(some), strict=True):
+                lines[minute] = encoded
+        return [line for minute in minutes if (line := lines[minute]) is not None]
+
+    def _encode(self, minutes: list[int]) -> Iterator[bytes]:
+        day, rows = self.ephemeris, np.array(minutes, dtype=np.intp)
+        assert day.nbtrace is not None and day.sbtrace is not None
+        records = ephemeris_records(
+            self._source,
+            (rows + _first_minute(day.day)) * _MINUTE_S,
+            location_geo=day.location_geo[rows],
+            location_gsm=self._gsm[rows],
+            nbtrace=day.nbtrace[rows],
+            sbtrace=day.sbtrace[rows],
+            metadata=[day.metadata(minute) for minute in minutes],
+        )
+        return map(_encode, records)
+
+
+_encoded_days = _EncodedDays()

@@ -1,0 +1,1 @@
+"""The computed sky: where spacecraft were, where their field lines met the Earth, and when cameras saw the dark."""

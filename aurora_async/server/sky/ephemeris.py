@@ -1,0 +1,331 @@
+"""Ephemeris of a data source, a UTC day at a time: what the local AuroraX service serves.
+
+Everything here is computed, never AuroraX's own record, and every record's metadata says so. `compute_day` is pure and
+takes half a second for a spacecraft; `save_day` and `load_day` keep a day losslessly in some 40 kB.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from aurora_async.server.data import data_sources, gauss_coefficients, station_of_identifier
+from aurora_async.server.sky.field import EARTH_RADIUS_KM, gsm_frame, main_field
+from aurora_async.server.sky.footprints import (
+    Conjugate,
+    conjugate_between,
+    conjugate_point,
+    to_cartesian,
+    to_lat_lon,
+    trace_footprints,
+)
+from aurora_async.server.sky.operation import operating
+from aurora_async.server.sky.orbit import track, validity
+from aurora_async.server.sky.regions import region_names
+from aurora_async.server.sky.sun import day_jd
+
+__all__ = [
+    "MINUTES",
+    "DayEphemeris",
+    "available_days",
+    "computable",
+    "compute_day",
+    "conjugate",
+    "conjugate_with_method",
+    "count_day",
+    "load_day",
+    "location_gsm",
+    "save_day",
+]
+
+MINUTES = 1440
+#: Degrees are kept in whole millionths (0.1 m), so that a saved day equals the computed one.
+_PER_DEGREE = 1e6
+_NO_POINT = np.iinfo(np.int32).min
+
+
+# Not slotted: the region names are worked out once, when a record's metadata is first asked for.
+@attrs.frozen(kw_only=True, eq=False, slots=False)
+class DayEphemeris:
+    """One data source, one UTC day, one record a minute; every array has 1440 rows, one for each minute of the day.
+
+    `location_geo`, `nbtrace` and `sbtrace` are `(1440, 2)` float64, latitude and longitude in degrees, longitude in
+    -180..180, NaN where there is no record or the field line is open; a trace is None when it was not asked for. They
+    are geocentric for spacecraft, geodetic for ground instruments, as AuroraX has them.
+    """
+
+    identifier: int
+    day: dt.date
+    present: NDArray[np.bool_]
+    location_geo: NDArray[np.float64]
+    nbtrace: NDArray[np.float64] | None
+    sbtrace: NDArray[np.float64] | None
+    #: `(1440,)` float64, spacecraft only.
+    radial_distance_km: NDArray[np.float64] | None = None
+    #: `(1440,)` float64, days since the epoch of the element set used (negative before it), spacecraft only.
+    element_set_age_days: NDArray[np.float64] | None = None
+    #: How the conjugate point was found, ground instruments only: `aacgmv2` or `own field tracer`.
+    conjugate_method: str | None = None
+
+    @property
+    def is_spacecraft(self) -> bool:
+        """Whether this is an orbit and not a site."""
+        return self.radial_distance_km is not None
+
+    @functools.cached_property
+    def regions(self) -> Mapping[str, NDArray[np.str_]]:
+        """`nbtrace_region`, `sbtrace_region`, `radial_trace_region`, `(1440,)` each, empty where there is none.
+
+        A region needs its trace: without `nbtrace` there is no `nbtrace_region`. Ground instruments have none.
+        """
+        if not self.is_spacecraft:
+            return MappingProxyType({})
+        field, jd = main_field(self.day), day_jd(self.day)
+        points = {
+            "nbtrace_region": self.nbtrace,
+            "sbtrace_region": self.sbtrace,
+            "radial_trace_region": self.location_geo,
+        }
+        return MappingProxyType({key: region_names(p, field, jd) for key, p in points.items() if p is not None})
+
+    def metadata(self, minute: int) -> dict[str, object]:
+        """Return the metadata of one record, in JSON types.
+
+        Spacecraft carry the keys of AuroraX's Swarm schema that follow from position and trace; `spacecraft_region` and
+        the instrument flags do not. `state` is always `predictive`: elements propagated are a forecast, also backwards.
+        """
+        found: dict[str, object] = {"computed": True}
+        if self.radial_distance_km is None or self.element_set_age_days is None:
+            if self.conjugate_method is not None:
+                found["conjugate"] = self.conjugate_method
+            return found
+        found["state"] = "predictive"
+        found["radial_distance"] = float(self.radial_distance_km[minute])
+        found["element_set_age_days"] = float(self.element_set_age_days[minute])
+        for key, names in self.regions.items():
+            if names[minute]:
+                found[key] = str(names[minute])
+        return found
+
+    def merged(self, other: DayEphemeris) -> DayEphemeris:
+        """Return this day with the traces of `other` where it has none itself."""
+        return attrs.evolve(
+            self,
+            nbtrace=other.nbtrace if self.nbtrace is None else self.nbtrace,
+            sbtrace=other.sbtrace if self.sbtrace is None else self.sbtrace,
+            conjugate_method=self.conjugate_method or other.conjugate_method,
+        )
+
+
+@functools.cache
+def _programs() -> Mapping[int, str]:
+    return {int(source["identifier"]): str(source["program"]) for source in data_sources()}
+
+
+def computable(identifier: int) -> bool:
+    """Tell whether positions of a data source can be computed: its elements or its site are known."""
+    return available_days(identifier) is not None
+
+
+@functools.cache
+def available_days(identifier: int) -> tuple[dt.date, dt.date] | None:
+    """Return the first and the last day with computed records, None when there are none.
+
+    Spacecraft: 180 days before the first to 180 days after the last element set, gaps bridged (every record tells the
+    age of its set). Ground instruments: the years of IGRF; when an array was built is not known here.
+    """
+    if identifier in station_of_identifier():
+        epochs = gauss_coefficients().epochs
+        return dt.date(int(epochs[0]), 1, 1), dt.date(int(epochs[-1]) - 1, 12, 31)
+    return validity(identifier)
+
+
+def _is_available(identifier: int, day: dt.date) -> bool:
+    span = available_days(identifier)
+    return span is not None and span[0] <= day <= span[1]
+
+
+@functools.lru_cache(maxsize=65536)
+def count_day(identifier: int, day: dt.date) -> int:
+    """Return how many records a day has; no field line is traced for it."""
+    if not _is_available(identifier, day):
+        return 0
+    station = station_of_identifier().get(identifier)
+    if station is not None:
+        return int(np.count_nonzero(operating(identifier, _programs().get(identifier, ""), station, day)))
+    return int(np.count_nonzero(np.isfinite(track(identifier, day_jd(day)).position_km[0])))
+
+
+def compute_day(identifier: int, day: dt.date, *, north: bool = True, south: bool = True) -> DayEphemeris:
+    """Compute the records of a data source on a UTC day.
+
+    Args:
+        identifier: Data source; one that is not computable has no record.
+        day: UTC day; one outside `available_days` has no record.
+        north: Fill `nbtrace`.
+        south: Fill `sbtrace`.
+    """
+    if not _is_available(identifier, day):
+        nothing = np.full((MINUTES, 2), np.nan)
+        return DayEphemeris(
+            identifier=identifier,
+            day=day,
+            present=np.zeros(MINUTES, dtype=np.bool_),
+            location_geo=nothing,
+            nbtrace=nothing if north else None,
+            sbtrace=nothing if south else None,
+        )
+    compute = _ground_day if identifier in station_of_identifier() else _spacecraft_day
+    return compute(identifier, day, north, south)
+
+
+def _spacecraft_day(identifier: int, day: dt.date, north: bool, south: bool) -> DayEphemeris:
+    jd = day_jd(day)
+    orbit = track(identifier, jd)
+    position = orbit.position_km / EARTH_RADIUS_KM
+    # Both ends go through the tracer together: it works on arrays, and longer ones cost less a line.
+    ends = [end for end, wanted in ((True, north), (False, south)) if wanted]
+    traces: dict[bool, NDArray[np.float64]] = {}
+    if ends:
+        found = trace_footprints(
+            np.tile(position, len(ends)), np.tile(jd, len(ends)), day, north=np.repeat(np.array(ends), MINUTES)
+        )
+        traces = {end: _rounded(part) for end, part in zip(ends, np.split(found, len(ends)), strict=True)}
+    return DayEphemeris(
+        identifier=identifier,
+        day=day,
+        present=np.isfinite(position[0]),
+        location_geo=_rounded(to_lat_lon(position)),
+        nbtrace=traces.get(True),
+        sbtrace=traces.get(False),
+        radial_distance_km=np.round(np.linalg.norm(orbit.position_km, axis=0), 3),
+        element_set_age_days=np.round(orbit.element_set_age_days, 4),
+    )
+
+
+def _ground_day(identifier: int, day: dt.date, north: bool, south: bool) -> DayEphemeris:
+    station = station_of_identifier()[identifier]
+    present = operating(identifier, _programs().get(identifier, ""), station, day)
+    site = np.where(present[:, None], (station.lat_deg, station.lon_deg), np.nan)
+    away: NDArray[np.float64] | None = None
+    method: str | None = None
+    northern = station.lat_deg >= 0.0
+    if south if northern else north:
+        midnight = dt.datetime.combine(day, dt.time())
+        first, last = (
+            conjugate_point(station.lat_deg, station.lon_deg, midnight + dt.timedelta(minutes=n))
+            for n in (0, MINUTES - 1)
+        )
+        method = first.method
+        drift = conjugate_between(first, last, np.arange(MINUTES) / (MINUTES - 1))
+        away = np.where(present[:, None], _rounded(drift), np.nan)
+    return DayEphemeris(
+        identifier=identifier,
+        day=day,
+        present=present,
+        location_geo=_rounded(site),
+        nbtrace=None if not north else _rounded(site) if northern else away,
+        sbtrace=None if not south else away if northern else _rounded(site),
+        conjugate_method=method,
+    )
+
+
+def _rounded(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.rint(points * _PER_DEGREE) / _PER_DEGREE)
+
+
+def location_gsm(ephemeris: DayEphemeris) -> NDArray[np.float64]:
+    """Return `(1440, 2)` GSM latitude and longitude in degrees; all NaN for ground instruments, as in AuroraX."""
+    if not ephemeris.is_spacecraft:
+        return np.full((MINUTES, 2), np.nan)
+    frame = gsm_frame(main_field(ephemeris.day), day_jd(ephemeris.day))
+    lat_deg, lon_deg = ephemeris.location_geo.T
+    return _rounded(to_lat_lon(frame.to_gsm(to_cartesian(lat_deg, lon_deg, np.ones(MINUTES)))))
+
+
+def conjugate_with_method(lat_deg: float, lon_deg: float, when: dt.datetime) -> Conjugate:
+    """Return the conjugate point of a geodetic position on the ground and the method that found it."""
+    return conjugate_point(lat_deg, lon_deg, when)
+
+
+def conjugate(lat_deg: float, lon_deg: float, when: dt.datetime) -> tuple[float, float]:
+    """Return geodetic latitude and longitude (degrees) of the other end of the field line through a place."""
+    point = conjugate_point(lat_deg, lon_deg, when)
+    return point.lat_deg, point.lon_deg
+
+
+def save_day(path: Path, ephemeris: DayEphemeris) -> Path:
+    """Keep a day in a file, whole or not at all; a trace that the file has and the day has not stays in it."""
+    if path.exists():
+        before = load_day(path)
+        if before is not None and (before.identifier, before.day) == (ephemeris.identifier, ephemeris.day):
+            ephemeris = ephemeris.merged(before)
+    arrays: dict[str, Any] = {
+        "identifier": np.int64(ephemeris.identifier),
+        "day": np.int64(ephemeris.day.toordinal()),
+        "present": np.packbits(ephemeris.present),
+        "location_geo": _packed(ephemeris.location_geo),
+    }
+    for name in ("nbtrace", "sbtrace"):
+        points = getattr(ephemeris, name)
+        if points is not None:
+            arrays[name] = _packed(points)
+    for name in ("radial_distance_km", "element_set_age_days"):
+        values = getattr(ephemeris, name)
+        if values is not None:
+            arrays[name] = values
+    if ephemeris.conjugate_method is not None:
+        arrays["conjugate_method"] = np.array(ephemeris.conjugate_method)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A name of its own, so that two processes that keep the same day do not write into one file.
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def load_day(path: Path) -> DayEphemeris | None:
+    """Return the day kept in a file, None when there is no such file or it is not one of ours."""
+    try:
+        # Opened here: np.load leaves a torn file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            found = {name: kept[name] for name in kept.files}
+        return DayEphemeris(
+            identifier=int(found["identifier"]),
+            day=dt.date.fromordinal(int(found["day"])),
+            present=np.unpackbits(found["present"], count=MINUTES).astype(np.bool_),
+            location_geo=_unpacked(found["location_geo"]),
+            nbtrace=_unpacked(found["nbtrace"]) if "nbtrace" in found else None,
+            sbtrace=_unpacked(found["sbtrace"]) if "sbtrace" in found else None,
+            radial_distance_km=found.get("radial_distance_km"),
+            element_set_age_days=found.get("element_set_age_days"),
+            conjugate_method=str(found["conjugate_method"]) if "conjugate_method" in found else None,
+        )
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+
+
+def _packed(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    return np.where(np.isnan(points), _NO_POINT, np.rint(np.nan_to_num(points) * _PER_DEGREE)).astype(np.int32)
+
+
+def _unpacked(points: NDArray[np.int32]) -> NDArray[np.float64]:
+    return np.where(points == _NO_POINT, np.nan, points / _PER_DEGREE)

@@ -1,0 +1,103 @@
+"""The database: many changes in one transaction, each answered for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import attrs
+import pytest
+
+from aurora_async.server.store import Account, Duplicate, SearchRow, Store
+
+ROW = SearchRow(
+    request_id="", kind="ephemeris", query="{}", requested_us=0, owner=None, ip_address="127.0.0.1", logs="[]"
+)
+
+
+def rows(count: int) -> list[SearchRow]:
+    """Searches that arrive one after the other."""
+    return [attrs.evolve(ROW, request_id=f"{number:05}", requested_us=number) for number in range(count)]
+
+
+async def test_a_thousand_searches_at_once_are_all_kept(tmp_path: Path) -> None:
+    """They share their transactions: one each would take a second or more."""
+    store = Store(tmp_path)
+    commits = 0
+
+    def count(statement: str) -> None:
+        nonlocal commits
+        commits += statement.startswith("COMMIT")
+
+    store._connection.set_trace_callback(count)
+    await asyncio.gather(*(store.add_search(row) for row in rows(1000)))
+    assert commits < 100
+    assert store.unfinished_searches() == rows(1000)
+    await store.close()
+
+
+async def test_a_duplicate_fails_alone(tmp_path: Path) -> None:
+    """The others of its transaction are committed."""
+    store = Store(tmp_path)
+    results = await asyncio.gather(*(store.add_search(row) for row in (*rows(10), *rows(12))), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None)] * 10 + [Duplicate] * 10 + [type(None)] * 2
+    assert store.unfinished_searches() == rows(12)
+    await store.close()
+
+
+async def test_a_change_that_raises_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Also when it had changed something before."""
+    store = Store(tmp_path)
+
+    def half(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM searches")
+        raise ValueError("in the middle")
+
+    await store.add_search(rows(1)[0])
+    with pytest.raises(ValueError, match="in the middle"):
+        await store.apply(half)
+    assert store.search("00000") == rows(1)[0]
+    await store.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        store.apply(half)
+
+
+async def test_closing_writes_what_is_pending(tmp_path: Path) -> None:
+    """Nobody waits for the answers, and nothing is lost."""
+    store = Store(tmp_path)
+    added = asyncio.gather(*(store.add_search(row) for row in rows(100)))
+    await asyncio.sleep(0)
+    await store.close()
+    await added
+    store = Store(tmp_path)
+    await store.finish_search(
+        "00001", logs="[]", completed_us=5, error_condition=True, result_count=1, file_size=2, query_duration=3
+    )
+    await store.mark_deleted("00001", 9)
+    await store.forget_search("00002")
+    found = store.search("00001")
+    assert found is not None and (found.error_condition, found.completed_us, found.deleted_us) == (True, 5, 9)
+    assert store.search("00002") is None
+    assert len(store.unfinished_searches()) == 98
+    assert [row.request_id for row in store.searches_between(0, 3)] == ["00000", "00001", "00003"]
+    await store.close()
+
+
+async def test_accounts_are_those_of_the_settings(tmp_path: Path) -> None:
+    """Replaced as a whole at every start; one person may have several keys."""
+    store = Store(tmp_path)
+    await store.set_accounts({"one": Account(role="Owner"), "two": Account()})
+    assert sorted(account.role for account in store.accounts().values()) == ["Owner", "User"]
+    await store.set_accounts({"three": Account(role="Administrator")})
+    assert [account.role for account in store.accounts().values()] == ["Administrator"]
+    await store.close()
+
+
+def test_roles_include_those_below() -> None:
+    """An administrator may do everything."""
+    assert Account(role="Administrator").may_act_as("Owner")
+    assert Account(role="Maintainer").may_act_as("User")
+    assert not Account(role="Maintainer").may_act_as("Owner")
+    with pytest.raises(ValueError, match="role"):
+        Account(role="King")
