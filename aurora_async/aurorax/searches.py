@@ -101,7 +101,7 @@ class _SearchService:
 
     async def cancel(self, request_id: RequestId) -> None:
         try:
-            await self.engine.session.exchange("DELETE", self._path(request_id))
+            await self.engine.session.exchange("DELETE", self._path(request_id), lane="urgent")
         except NotFound:
             return
 

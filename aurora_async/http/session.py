@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from weakref import WeakSet
 
 import aiohttp
@@ -42,6 +42,8 @@ from aurora_async.http.retry import LONGEST_WAIT_S, RetryPolicy, is_repeatable, 
 __all__ = ["Answer", "Body", "Session"]
 
 logger = logging.getLogger(__name__)
+
+Lane = Literal["control", "body", "urgent"]
 
 API_KEY_HEADER = "x-aurorax-api-key"
 CLOSE_S = 5.0
@@ -66,14 +68,16 @@ def _user_agent() -> str:
         return "aurora_async"
 
 
+def _as_url(text: str) -> URL:
+    """A valid one is not encoded anew: the signature of a presigned link may cover its exact spelling."""
+    return URL(text, encoded=_ENCODED_URL.fullmatch(text) is not None)
+
+
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> tuple[URL, str]:
-    """Return an absolute URL and its origin.
-
-    A valid one is not encoded anew: the signature of a presigned link may cover its exact spelling.
-    """
+    """Return an absolute URL, without user and password, and its origin."""
     try:
-        url = URL(text, encoded=_ENCODED_URL.fullmatch(text) is not None).with_user(None)
+        url = _as_url(text).with_user(None)
         if not _HOST.fullmatch(url.raw_host or ""):
             raise ValueError
         return url, origin_of(str(url))
@@ -279,14 +283,15 @@ class Session:
         self.config = Config() if config is None else config
         self._ssl_context = ssl_context
         self._policy = RetryPolicy(retries=self.config.retries, rng=rng or random.Random())
-        base = URL(self.config.base_url, encoded=_ENCODED_URL.fullmatch(self.config.base_url) is not None)
+        base = _as_url(self.config.base_url)
         self._base = str(base.with_user(None)).rstrip("/")
         fixed = {}
         if base.user is not None:
             fixed["Authorization"] = basic_auth(base.user, base.password or "")
         if self.config.api_key is not None:
             fixed[API_KEY_HEADER] = self.config.api_key
-        self._fixed = {origin_of(self._base): _checked(fixed)}
+        self._base_origin = origin_of(self._base)
+        self._fixed = {self._base_origin: _checked(fixed)}
         self._added: dict[str, dict[str, str]] = {}
         self._origins: dict[str, _Origin] = {}
         self._environment = Environment()
@@ -359,7 +364,7 @@ class Session:
         headers: Mapping[str, str] | None = None,
         repeat: bool | None = None,
         attempts: int | None = None,
-        bulk: bool = False,
+        lane: Lane = "control",
     ) -> Answer:
         """Send a request and read its answer whole.
 
@@ -372,7 +377,8 @@ class Session:
                 to another origin.
             repeat: Whether the request may reach the service twice; None: by its method.
             attempts: Most tries; None: as configured; 1: no retry.
-            bulk: Read through the pool for bodies: for an answer of many megabytes.
+            lane: `control`, the usual one; `body`, the pool for bodies, for an answer of many megabytes; `urgent`, past
+                everybody who waits and past a pause of the host: for calling off what would only burden it.
 
         Returns:
             The answer, with a status below 400.
@@ -390,7 +396,7 @@ class Session:
         while True:
             tries_left -= 1
             try:
-                return await self._whole(method, url, key, body, headers, bulk)
+                return await self._whole(method, url, key, body, headers, lane)
             except AuroraError as error:
                 await self._pause(error, waits, method, repeat, tries_left)
 
@@ -418,7 +424,7 @@ class Session:
         while True:
             tries_left -= 1
             try:
-                reply = await self._send(method, url, key, body, headers, True)
+                reply = await self._send(method, url, key, body, headers, "body")
                 break
             except AuroraError as error:
                 await self._pause(error, waits, method, repeat, tries_left)
@@ -442,9 +448,9 @@ class Session:
         await anyio.sleep(wait_s)
 
     async def _whole(
-        self, method: str, url: URL, key: str, body: bytes | None, headers: Mapping[str, str] | None, bulk: bool
+        self, method: str, url: URL, key: str, body: bytes | None, headers: Mapping[str, str] | None, lane: Lane
     ) -> Answer:
-        reply = await self._send(method, url, key, body, headers, bulk)
+        reply = await self._send(method, url, key, body, headers, lane)
         response = reply.response
         try:
             # Not `response.read()`, which first waits for a writer that has nothing left to do.
@@ -460,11 +466,11 @@ class Session:
         return Answer(reply.method, text, response.status, response.headers, raw)
 
     async def _send(
-        self, method: str, url: URL, key: str, body: bytes | None, headers: Mapping[str, str] | None, bulk: bool
+        self, method: str, url: URL, key: str, body: bytes | None, headers: Mapping[str, str] | None, lane: Lane
     ) -> _Reply:
         """Send once, through any redirects, up to the first byte of a body."""
         for _ in range(_MOST_REDIRECTS + 1):
-            reply = await self._hop(method, url, key, body, headers, bulk)
+            reply = await self._hop(method, url, key, body, headers, lane)
             if reply.response.status not in _REDIRECTS or "Location" not in reply.response.headers:
                 return reply
             try:
@@ -479,16 +485,18 @@ class Session:
         raise MalformedAnswer(shown_url(str(url)), "Location", f"more than {_MOST_REDIRECTS} redirects")
 
     async def _hop(
-        self, method: str, url: URL, key: str, body: bytes | None, extra: Mapping[str, str] | None, bulk: bool
+        self, method: str, url: URL, key: str, body: bytes | None, extra: Mapping[str, str] | None, lane: Lane
     ) -> _Reply:
         """Send to one origin, within its limits; an error status raises."""
-        client = self._bodies if bulk else self._control
+        client = self._bodies if lane == "body" else self._control
         if client is None:
             raise ClientClosed
         origin = self._origins.get(key) or self._new_origin(key)
         host = origin.host
-        gate = host.bodies if bulk else host.control
-        if not gate.try_enter():
+        gate = host.bodies if lane == "body" else host.control
+        if lane == "urgent":
+            gate.enter_at_once()
+        elif not gate.try_enter():
             await gate.enter()
         cuts = gate.allowance.cuts
         try:
@@ -523,7 +531,10 @@ class Session:
         """Return the URL of a target, without user and password, and its origin."""
         if self._control is None:
             raise ClientClosed
-        url, key = _parse(self._base + target if target.startswith("/") else target)
+        if target.startswith("/"):  # behind the base's own slash a path cannot lead to another origin
+            url, key = _as_url(self._base + target), self._base_origin
+        else:
+            url, key = _parse(target)
         if params:
             url = url.extend_query(params)
         return url, key
@@ -585,7 +596,7 @@ def _redirected(reply: _Reply, body: bytes | None) -> tuple[str, URL, str, bytes
     shown = shown_url(str(reply.url))
     location = reply.response.headers["Location"]
     try:
-        text = str(reply.url.join(URL(location, encoded=_ENCODED_URL.fullmatch(location) is not None)))
+        text = str(reply.url.join(_as_url(location)))
         url, key = _parse(text)
     except ValueError as error:
         raise MalformedAnswer(shown, "Location", f"{shown_url(location)!r} is not an http(s) address") from error

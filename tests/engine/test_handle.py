@@ -321,6 +321,21 @@ async def test_a_cancellation_that_the_service_ignores_is_time_boxed(scripted: S
         released.set()
 
 
+async def test_a_pause_of_the_host_does_not_hold_up_a_cancellation(scripted: Scripted) -> None:
+    """A service that says "not for an hour" is still told that it may stop working for us."""
+    scripted.takes_s = LONG_S
+    async with client_of(scripted) as client:
+        request = await client.conjunctions.submit(a_query())
+        scripted.on("status", times(99, lambda: error(429, "ToManyRequests", "later", **{"Retry-After": "3000"})))
+        task = asyncio.create_task(request.wait())
+        await until(lambda: scripted.count("GET", request.request_id) > 0)
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert scripted.cancelled == [request.request_id]
+
+
 async def test_a_detached_request_outlives_its_task(scripted: Scripted) -> None:
     """detach gives a token that another client, anywhere, resumes."""
     scripted.takes_s = LONG_S

@@ -639,7 +639,7 @@ class TestBodies:
                     tasks.start_soon(read)
                 await until(lambda: len(gates(http)) == 2 and gates(http)[1] == (2, 3))
                 await http.exchange("GET", "/poll")
-                bulk = asyncio.ensure_future(http.exchange("GET", "/poll", bulk=True))
+                bulk = asyncio.ensure_future(http.exchange("GET", "/poll", lane="body"))
                 await until(lambda: gates(http)[1] == (2, 4))
                 release.set()
             await bulk

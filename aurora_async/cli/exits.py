@@ -1,0 +1,210 @@
+"""The one place where errors become a line on stderr and an exit code.
+
+    0    done                    2    what was typed, or the query file, is wrong: nothing was sent
+    1    it failed               130  Ctrl-C   143, 129  SIGTERM, SIGHUP   141  whoever read the output went away
+
+Importing this costs next to nothing: `--help` must not wait for an HTTP library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import attrs
+import click
+
+from aurora_async.errors import AuroraError, InvalidInput, bare
+
+__all__ = ["PROGRAM", "Common", "Failed", "MissingExtra", "Terminated", "one_line", "run", "run_command"]
+
+T = TypeVar("T")
+
+PROGRAM = "aurora-async"
+_LONGEST_LINE = 2000
+
+
+class Failed(AuroraError):
+    """A command did not do what it was asked, for a reason that is a sentence of its own."""
+
+
+class MissingExtra(Failed):
+    """An optional part of the package is not installed."""
+
+    def __init__(self, extra: str, missing: str) -> None:
+        super().__init__(extra, missing)
+        self.extra = extra
+        self.missing = missing
+
+    def __str__(self) -> str:
+        return f'{self.missing} is not installed, and this command needs it: pip install "{PROGRAM}[{self.extra}]"'
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP came: like KeyboardInterrupt, no error that anybody should handle on the way."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@attrs.define
+class Common:
+    """The options that every command shares; they may stand before and after its name, and the last one wins."""
+
+    base_url: str | None = None
+    api_key: str | None = attrs.field(default=None, repr=lambda key: "None" if key is None else "***")
+    quiet: bool = False
+    debug: bool = False
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end in a new event loop.
+
+    Ctrl-C, SIGTERM and a terminal that closes (SIGHUP) cancel it, so that it can tidy up, also on the server.
+    """
+    ended_by: signal.Signals | None = None
+
+    async def attended() -> T:
+        def end(number: signal.Signals) -> None:
+            nonlocal ended_by
+            ended_by = number
+            assert task is not None
+            task.cancel()
+
+        task = asyncio.current_task()
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            # One that is ignored stays so: that is what `nohup` is for.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                with suppress(NotImplementedError, RuntimeError):  # Windows; a thread that is not the main one
+                    asyncio.get_running_loop().add_signal_handler(number, end, number)
+        return await work
+
+    try:
+        return asyncio.run(attended())
+    except asyncio.CancelledError:
+        if ended_by is not None:
+            raise Terminated(ended_by) from None
+        raise
+
+
+def run_command(root: click.Command, arguments: Sequence[str] | None) -> int:
+    """Run the command line and return its exit code; whatever goes wrong is told here, in one line."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    common = Common()
+    _soften(sys.stdout)
+    _soften(sys.stderr)
+    _show_warnings()
+    try:
+        with root.make_context(PROGRAM, arguments, obj=common) as context:
+            root.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        return _flushed(error.exit_code)
+    except BaseException as error:
+        return _told(error, common)
+    return 0
+
+
+def _flushed(code: int) -> int:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return _told(error, Common())
+    return code
+
+
+def _told(error: BaseException, common: Common) -> int:
+    if isinstance(error, SystemExit | GeneratorExit):
+        raise error
+    if isinstance(error, BaseExceptionGroup):
+        error = bare(error)
+    if common.debug and not isinstance(error, click.ClickException):
+        with suppress(OSError):
+            traceback.print_exception(error)
+    code, text = _verdict(error)
+    if text:
+        with suppress(OSError):
+            click.echo(f"{PROGRAM}: error: {one_line(text)}", err=True)
+    _forget_unwritten(sys.stdout)
+    return code
+
+
+def _verdict(error: BaseException) -> tuple[int, str]:
+    """Say what an error means: the exit code, and the sentence ("" for silence)."""
+    match error:
+        case click.UsageError():
+            where = "" if error.ctx is None else f" (see {error.ctx.command_path} --help)"
+            return 2, error.format_message().rstrip(".") + where
+        case click.ClickException():
+            return 2, error.format_message()
+        case KeyboardInterrupt() | click.Abort():
+            return 130, "interrupted"
+        case Terminated():
+            return 128 + error.number, "terminated"
+        case InvalidInput() if not isinstance(error.__cause__, OSError):
+            return 2, str(error)
+        case InvalidInput():
+            return 1, error.reason  # a port in use, a folder that cannot be made: right as typed, and impossible here
+        case AuroraError():
+            return 1, str(error)
+        case BrokenPipeError():
+            return 141, ""
+        case OSError() if error.errno in (errno.EPIPE, errno.ESHUTDOWN):
+            return 141, ""
+        case OSError():
+            about = f"{error.filename}: " if error.filename else ""
+            return 1, f"{about}{error.strerror or error}"
+        case MemoryError():
+            return 1, "out of memory"
+        case _:
+            said = f": {error}" if str(error) else ""
+            return 1, f"unexpected {type(error).__name__}{said}; please report it with what --debug prints"
+
+
+def one_line(text: str) -> str:
+    """Make a sentence fit for one line of a terminal, whatever a server or a file put into it."""
+    text = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} …"
+
+
+class _ToStderr(logging.Handler):
+    """Log records in the form of our other lines; `sys.stderr` is looked up anew, since a live display replaces it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(Exception):
+            click.echo(f"{PROGRAM}: {record.levelname.lower()}: {one_line(record.getMessage())}", err=True)
+
+
+def _show_warnings() -> None:
+    logger = logging.getLogger("aurora_async")
+    if not any(isinstance(handler, _ToStderr) for handler in logger.handlers):
+        logger.addHandler(_ToStderr(logging.WARNING))
+        logger.propagate = False
+
+
+def _soften(stream: Any) -> None:
+    """Show what the terminal's encoding lacks as escapes: a minus sign must not be what a finished search dies of."""
+    with suppress(AttributeError, ValueError, OSError):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def _forget_unwritten(stream: Any) -> None:
+    """Let the interpreter's own flush at exit not fail (and speak) once more."""
+    try:
+        stream.flush()
+    except OSError:
+        with suppress(AttributeError, ValueError, OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except ValueError:
+        return  # closed already

@@ -1,0 +1,79 @@
+"""`serve`: the local services, until somebody stops them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aurora_async.cli.exits import MissingExtra
+from aurora_async.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from aurora_async.server.store import Account
+
+__all__ = ["require_server", "serve"]
+
+_NEEDED = ("numpy", "sgp4")
+
+
+def require_server() -> None:
+    """Raise `MissingExtra` when what the services compute with is not installed."""
+    for name in _NEEDED:
+        try:
+            is_there = find_spec(name) is not None
+        except ImportError:
+            is_there = False
+        if not is_there:
+            raise MissingExtra("server", name)
+
+
+def serve(*, keys: tuple[str, ...], until_stdin_closes: bool, **settings: Any) -> None:
+    """Run the local services until Ctrl-C, SIGTERM, or, when asked, the end of stdin."""
+    require_server()
+    try:
+        from aurora_async.server.app import ServiceSettings, serve
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _NEEDED:
+            raise
+        raise MissingExtra("server", missing) from error
+    import asyncio
+
+    accounts = dict(map(_account, keys))
+    if until_stdin_closes:
+        threading.Thread(target=_end_with_stdin, name="parent", daemon=True).start()
+    asyncio.run(serve(ServiceSettings(api_keys=accounts, **settings), on_ready=_tell_ready))
+
+
+def _tell_ready(base_url: str) -> None:
+    click.echo(f"listening on {base_url}")
+    sys.stdout.flush()
+
+
+def _account(text: str) -> tuple[str, Account]:
+    from aurora_async.server.store import ROLES, Account
+
+    key, colon, role = text.rpartition(":")
+    if not colon:
+        key, role = text, ROLES[0] if "User" not in ROLES else "User"
+    roles = {known.lower(): known for known in ROLES}
+    if not key.strip() or role.lower() not in roles:
+        raise InvalidInput("--api-key", f"write KEY or KEY:ROLE with a role of {', '.join(ROLES)}")
+    return key, Account(role=roles[role.lower()])
+
+
+def _end_with_stdin() -> None:
+    """Stop when the parent is gone, however it went: its end of the pipe closes with it."""
+    # The descriptor itself: a buffer's lock, held by a thread that still waits, would crash the interpreter at its end.
+    fd = sys.stdin.fileno()
+    while os.read(fd, 4096):
+        pass
+    if sys.platform == "win32":
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,95 @@
+"""`import aurora_async` is cheap and has no side effects."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aurora_async
+
+ROOT = Path(aurora_async.__file__).parents[1]
+
+
+def printed_by(code: str) -> str:
+    """Return what a fresh interpreter prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def after_import() -> dict[str, Any]:
+    """What is there once a fresh interpreter has imported the package."""
+    code = """
+import json, logging, sys
+import aurora_async
+loggers = {name: logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith("aurora_async")}
+handlers = [name for name, logger in {"root": logging.root, **loggers}.items() if logger.handlers]
+levels = sorted({logger.level for logger in loggers.values()})
+print(json.dumps({"modules": list(sys.modules), "handlers": handlers, "levels": levels}))
+"""
+    found: dict[str, Any] = json.loads(printed_by(code))
+    return found
+
+
+def test_importing_the_package_imports_nothing_heavy(after_import: dict[str, Any]) -> None:
+    """An application that only wants the client has no numpy, and does not wait for what it does not use."""
+    heavy = {"numpy", "sgp4", "pandas", "pyarrow", "matplotlib", "dask", "click", "rich", "aiosqlite", "pytest"}
+    assert heavy.isdisjoint(after_import["modules"])
+
+
+def test_importing_the_package_imports_no_local_service(after_import: dict[str, Any]) -> None:
+    """The client speaks to a server; it does not carry one about."""
+    assert [name for name in after_import["modules"] if name.startswith("aurora_async.server")] == []
+
+
+def test_importing_the_package_leaves_logging_alone(after_import: dict[str, Any]) -> None:
+    """Where log lines go, and which, is the application's choice."""
+    assert after_import["handlers"] == []
+    assert after_import["levels"] == [0]
+
+
+def test_importing_the_package_reads_no_environment() -> None:
+    """A setting that is read at import cannot be changed by the program that imports."""
+    code = """
+import os, sys
+import aiofiles, aiohttp, anyio, attrs, cattrs, msgspec  # what others read at import is theirs
+
+read = []
+class Watched(dict):
+    def note(self, name):
+        if "aurora_async" in sys._getframe(2).f_code.co_filename:
+            read.append(name)
+    def get(self, name, default=None):
+        self.note(name)
+        return super().get(name, default)
+    def __getitem__(self, name):
+        self.note(name)
+        return super().__getitem__(name)
+    def __contains__(self, name):
+        self.note(name)
+        return super().__contains__(name)
+os.environ = Watched(os.environ)
+import aurora_async
+print(read)
+"""
+    assert printed_by(code) == "[]"
+
+
+def test_every_name_in_all_exists_and_is_listed_once() -> None:
+    """`from aurora_async import *` and the documentation are made from `__all__`."""
+    assert aurora_async.__all__ == sorted(set(aurora_async.__all__))
+    assert [name for name in aurora_async.__all__ if not hasattr(aurora_async, name)] == []
