@@ -97,10 +97,6 @@ def _as_filter(value: MetadataFilter | None) -> MetadataFilter | None:
     return None if isinstance(value, MetadataFilter) and not value.expressions else value
 
 
-def _names(*default: str) -> Any:
-    return attrs.field(default=default, converter=_as_texts, validator=_check_texts)
-
-
 @attrs.frozen(kw_only=True)
 class CriteriaBlock:
     """Which data sources a block of a query means: alternatives inside a list, all lists together.
@@ -109,9 +105,9 @@ class CriteriaBlock:
     `panchromatic ASI`); an empty list does not restrict. `metadata_filter` selects among their records.
     """
 
-    programs: tuple[str, ...] = _names()
-    platforms: tuple[str, ...] = _names()
-    instrument_types: tuple[str, ...] = _names()
+    programs: tuple[str, ...] = attrs.field(default=(), converter=_as_texts, validator=_check_texts)
+    platforms: tuple[str, ...] = attrs.field(default=(), converter=_as_texts, validator=_check_texts)
+    instrument_types: tuple[str, ...] = attrs.field(default=(), converter=_as_texts, validator=_check_texts)
     metadata_filter: MetadataFilter | None = attrs.field(default=None, converter=_as_filter, validator=_check_filter)
 
     @property
@@ -147,7 +143,7 @@ class EventsBlock(CriteriaBlock):
 
     kind: ClassVar[str] = "events"
 
-    programs: tuple[str, ...] = _names("events")
+    programs: tuple[str, ...] = attrs.field(default=("events",), converter=_as_texts, validator=_check_texts)
 
 
 @attrs.frozen
@@ -204,7 +200,7 @@ def _as_blocks(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, Iterable) else (value,)
 
 
-def _blocks(kind: type[Any]) -> Any:
+def _only(kind: type[Any]) -> Any:
     def check(instance: object, attribute: attrs.Attribute[Any], blocks: tuple[Any, ...]) -> None:
         for index, block in enumerate(blocks):
             if not isinstance(block, kind):
@@ -212,7 +208,7 @@ def _blocks(kind: type[Any]) -> Any:
             if block.is_empty:
                 raise InvalidQuery(f"{attribute.name}[{index}]", "is empty: name at least one program or place")
 
-    return attrs.field(default=(), converter=_as_blocks, validator=check)
+    return check
 
 
 _PAIR_SIDE = re.compile(r"(ground|space|events|custom|adhoc|custom_locations)([1-9]\d*)")
@@ -308,10 +304,12 @@ class ConjunctionQuery(_TimeLimited):
     end: datetime = attrs.field(converter=_to_end)
     # What the limits are for every pair, not how they were written, decides whether two queries are equal.
     max_distance_km: float | Mapping[str, float | None] = attrs.field(eq=False, converter=_as_distances)
-    ground: tuple[GroundBlock, ...] = _blocks(GroundBlock)
-    space: tuple[SpaceBlock, ...] = _blocks(SpaceBlock)
-    events: tuple[EventsBlock, ...] = _blocks(EventsBlock)
-    custom_locations: tuple[CustomLocationsBlock, ...] = _blocks(CustomLocationsBlock)
+    ground: tuple[GroundBlock, ...] = attrs.field(default=(), converter=_as_blocks, validator=_only(GroundBlock))
+    space: tuple[SpaceBlock, ...] = attrs.field(default=(), converter=_as_blocks, validator=_only(SpaceBlock))
+    events: tuple[EventsBlock, ...] = attrs.field(default=(), converter=_as_blocks, validator=_only(EventsBlock))
+    custom_locations: tuple[CustomLocationsBlock, ...] = attrs.field(
+        default=(), converter=_as_blocks, validator=_only(CustomLocationsBlock)
+    )
     conjunction_types: tuple[str, ...] = attrs.field(
         default=("nbtrace",), converter=_as_conjunction_types, validator=_check_choice(*CONJUNCTION_TYPES)
     )
@@ -391,9 +389,9 @@ class EphemerisQuery(_TimeLimited):
 
     start: datetime = attrs.field(converter=_to_start)
     end: datetime = attrs.field(converter=_to_end)
-    programs: tuple[str, ...] = _names()
-    platforms: tuple[str, ...] = _names()
-    instrument_types: tuple[str, ...] = _names()
+    programs: tuple[str, ...] = attrs.field(default=(), converter=_as_texts, validator=_check_texts)
+    platforms: tuple[str, ...] = attrs.field(default=(), converter=_as_texts, validator=_check_texts)
+    instrument_types: tuple[str, ...] = attrs.field(default=(), converter=_as_texts, validator=_check_texts)
     metadata_filter: MetadataFilter | None = attrs.field(default=None, converter=_as_filter, validator=_check_filter)
 
     def __attrs_post_init__(self) -> None:
@@ -418,9 +416,9 @@ class DataProductQuery(_TimeLimited):
 
     start: datetime = attrs.field(converter=_to_start)
     end: datetime = attrs.field(converter=_to_end)
-    programs: tuple[str, ...] = _names()
-    platforms: tuple[str, ...] = _names()
-    instrument_types: tuple[str, ...] = _names()
+    programs: tuple[str, ...] = attrs.field(default=(), converter=_as_texts, validator=_check_texts)
+    platforms: tuple[str, ...] = attrs.field(default=(), converter=_as_texts, validator=_check_texts)
+    instrument_types: tuple[str, ...] = attrs.field(default=(), converter=_as_texts, validator=_check_texts)
     metadata_filter: MetadataFilter | None = attrs.field(default=None, converter=_as_filter, validator=_check_filter)
     data_product_types: tuple[str, ...] = attrs.field(
         default=(), converter=_as_texts, validator=_check_choice(*DATA_PRODUCT_TYPES)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
-from urllib.parse import urlsplit
 
 import attrs
 import msgspec
@@ -89,7 +89,7 @@ class _SearchService:
         with _refusal_told():
             answer = await self.engine.session.exchange("POST", f"{self.kind.path}/search", body=body)
         location = answer.headers.get("Location", "")
-        accepted = urlsplit(location).path.rstrip("/").rpartition("/")[2]
+        accepted = re.split(r"[?#]", location)[0].rstrip("/").rpartition("/")[2]
         if not accepted:
             raise MalformedAnswer(answer.url, "Location", f"names no request: {location!r}")
         return accepted

@@ -75,7 +75,11 @@ class Engine:
             if submission.may_exist and submission.request_id is not None:
                 await self.abandon(service, submission.request_id)
             raise
-        accepted = submission.result()
+        try:
+            accepted = submission.result()
+        except AuroraError as error:
+            self.emit(EventKind.FAILED, service, request_id or "", query=query, error=error)
+            raise
         self.emit(EventKind.SUBMITTED, service, accepted, query=query)
         return accepted
 

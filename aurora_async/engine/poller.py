@@ -146,6 +146,7 @@ class Poller:
         self._orders = itertools.count()
         self._families: dict[Hashable, _Family] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._loop = asyncio.get_running_loop()
         self._closed = False
 
@@ -205,7 +206,7 @@ class Poller:
     def _put(self, watch: _Watch, due: float) -> None:
         watch.due, watch.ticket = due, next(self._tickets)
         heapq.heappush(self._heap, (due, watch.ticket, watch))
-        if self._timer is None or due < self._timer.when():
+        if self._timer is None or due < self._timer_due:
             self._set_timer()
 
     def _set_timer(self) -> None:
@@ -215,7 +216,8 @@ class Poller:
         while self._heap and self._heap[0][1] != self._heap[0][2].ticket:
             heapq.heappop(self._heap)
         if self._heap and not self._closed:
-            self._timer = self._loop.call_at(self._heap[0][0], self._tick)
+            self._timer_due = self._heap[0][0]
+            self._timer = self._loop.call_at(self._timer_due, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

@@ -23,6 +23,8 @@ __all__ = ["main"]
 
 def main(days_folder: Path) -> None:
     """Work until the service is gone."""
+    if hasattr(os, "nice"):
+        os.nice(10)  # computing takes what answering leaves
     # Whatever a library prints must not end up between the frames.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

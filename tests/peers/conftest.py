@@ -175,8 +175,3 @@ def _plain(value: Any) -> Any:
 def plain() -> Callable[[Any], Any]:
     """Turns records of either client into dictionaries, lists and naive UTC instants."""
     return _plain
-
-
-def fill(template: Any, leaf: Any) -> Any:
-    """Return a response format with another leaf everywhere."""
-    return {name: fill(part, leaf) for name, part in template.items()} if isinstance(template, dict) else leaf

@@ -17,9 +17,7 @@ RAW_QUERY = {
     "start": "2020-01-01T00:00:00.000Z",
     "end": "2020-01-01T06:59:59.000Z",
     "conjunction_types": ["nbtrace"],
-    "ground": [
-        {"programs": ["themis-asi"], "platforms": [], "instrument_types": [], "ephemeris_metadata_filters": {}}
-    ],
+    "ground": [{"programs": ["themis-asi"], "platforms": [], "instrument_types": [], "ephemeris_metadata_filters": {}}],
     "space": [
         {
             "programs": ["swarm"],
@@ -207,11 +205,23 @@ def test_advanced_distances_limit_each_pair(aurorax: Any, pyaurorax: Any) -> Non
 
 def test_too_many_blocks_are_refused_by_the_client_itself(aurorax: Any, pyaurorax: Any) -> None:
     """And ten, the most it lets through, are accepted by the service."""
-    ground = [{"programs": ["themis-asi"], "platforms": ["gillam"]}] * 9
-    space = [{"programs": ["swarm"], "platforms": ["swarma"]}]
+    # Stations that lie together are all dark, and so have all records, at the same hours.
+    sites = (
+        "gillam",
+        "the pas",
+        "pinawa",
+        "sanikiluaq",
+        "kapuskasing",
+        "kuujjuaq",
+        "rankin inlet",
+        "taloyoak",
+        "athabasca",
+    )
+    ground = [{"programs": ["themis-asi"], "platforms": [site]} for site in sites]
+    space = [{"programs": ["swarm"]}]
     combos = aurorax.search.conjunctions.create_advanced_distance_combos(ground=9, space=1)
     combos |= {"ground1-space1": 500}
-    search = pyaurorax.search.ConjunctionSearch(aurorax, *PUBLISHED, combos, ground=ground, space=space)
+    search = pyaurorax.search.ConjunctionSearch(aurorax, *DAY, combos, ground=ground, space=space)
     search.execute()
     search.wait(poll_interval=0.05)
     search.get_data()
@@ -259,9 +269,7 @@ def test_subminute_precision_is_accepted(aurorax: Any) -> None:
     """The newest field of the query: results may start and end between whole minutes, and none is lost."""
     blocks = {"ground": [{"programs": ["themis-asi"], "platforms": ["gillam"]}], "space": [{"programs": ["swarm"]}]}
     by_minute = conjunctions(aurorax, **blocks)
-    assert list(map(key_of, conjunctions(aurorax, subminute_precision=False, **blocks))) == list(
-        map(key_of, by_minute)
-    )
+    assert list(map(key_of, conjunctions(aurorax, subminute_precision=False, **blocks))) == list(map(key_of, by_minute))
     finer = conjunctions(aurorax, subminute_precision=True, **blocks)
     assert len(finer) >= len(by_minute)
     assert {record.start.second for record in finer} <= {0, 30}

@@ -170,7 +170,7 @@ def test_a_cancelled_search_ends_for_the_official_client(slow_aurorax: Any, pyau
     assert search.status["search_result"]["error_condition"] is True
     assert search.logs[-1]["level"] == "error"
     search.wait(poll_interval=0.05)
-    with pytest.raises(pyaurorax.AuroraXDataRetrievalError, match="^NotFound: "):
+    with pytest.raises(pyaurorax.AuroraXDataRetrievalError, match=r"^NotFound: "):
         search.get_data()
 
 
@@ -212,9 +212,7 @@ def test_descriptions_are_the_published_ones(aurorax: Any, pyaurorax: Any) -> No
     )
     assert ephemeris.describe() == published["ephemeris"]
     start, end = datetime(2020, 2, 1), datetime(2020, 2, 1, 23, 59, 59)
-    products = pyaurorax.search.DataProductSearch(
-        aurorax, start, end, programs=["trex"], instrument_types=["RGB ASI"]
-    )
+    products = pyaurorax.search.DataProductSearch(aurorax, start, end, programs=["trex"], instrument_types=["RGB ASI"])
     assert products.describe() == published["data_products"]
 
 

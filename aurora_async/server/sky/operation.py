@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aurora_async.server.data import Station
-from aurora_async.server.sky.sun import day_jd, solar_elevation_deg
+from aurora_async.server.sky.sun import dark_minutes
 
 __all__ = ["dark_below_deg", "operating", "switched_off"]
 
@@ -52,5 +52,4 @@ def operating(identifier: int, program: str, station: Station, day: dt.date) -> 
     """Return `(1440,)`: in which minutes of a day a ground instrument took data."""
     if switched_off(identifier, day):
         return np.zeros(1440, dtype=np.bool_)
-    elevation_deg = solar_elevation_deg(station.lat_deg, station.lon_deg, day_jd(day))
-    return np.asarray(elevation_deg < dark_below_deg(program))
+    return dark_minutes(station.lat_deg, station.lon_deg, day, dark_below_deg(program))

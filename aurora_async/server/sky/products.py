@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from aurora_async.server.data import station_of_identifier
 from aurora_async.server.sky.operation import dark_below_deg
-from aurora_async.server.sky.sun import day_jd, naive_utc, solar_elevation_deg
+from aurora_async.server.sky.sun import dark_minutes, naive_utc
 
 __all__ = ["DAILY", "HOURLY", "ProductKind", "count_products", "product_days", "products"]
 
@@ -94,8 +94,7 @@ def _dark(identifier: int, day: dt.date) -> NDArray[np.bool_]:
     if identifier not in _CAMERAS or not _FIRST_DAY <= day <= _LAST_DAY:
         return np.zeros(1440, dtype=np.bool_)
     station = station_of_identifier()[identifier]
-    elevation_deg = solar_elevation_deg(station.lat_deg, station.lon_deg, day_jd(day))
-    return np.asarray(elevation_deg < dark_below_deg("trex"))
+    return dark_minutes(station.lat_deg, station.lon_deg, day, dark_below_deg("trex"))
 
 
 def count_products(identifier: int, day: dt.date) -> int:

@@ -7,11 +7,12 @@ between 1950 and 2050; no refraction, no parallax. Times are `(n,)` Julian dates
 from __future__ import annotations
 
 import datetime as dt
+import functools
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["day_jd", "naive_utc", "sidereal_angle", "solar_elevation_deg", "sun_direction"]
+__all__ = ["dark_minutes", "day_jd", "naive_utc", "sidereal_angle", "solar_elevation_deg", "sun_direction"]
 
 _JD_2000 = 2451545.0
 _JD_UNIX = 2440587.5
@@ -65,6 +66,20 @@ def sun_direction(jd: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def solar_elevation_deg(lat_deg: float, lon_deg: float, jd: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return `(n,)` elevations of the Sun's centre in degrees above the horizon of a geodetic position."""
+    return np.asarray(np.rad2deg(np.arcsin(np.clip(_up(lat_deg, lon_deg) @ sun_direction(jd), -1.0, 1.0))))
+
+
+def dark_minutes(lat_deg: float, lon_deg: float, day: dt.date, below_deg: float) -> NDArray[np.bool_]:
+    """Return `(1440,)`: in which minutes of a UTC day the Sun is lower than `below_deg` at a geodetic position."""
+    return np.asarray(_up(lat_deg, lon_deg) @ _sun_of_day(day) < np.sin(np.deg2rad(below_deg)))
+
+
+# A year's worth: counts of availability go through all stations for the same days.
+@functools.lru_cache(maxsize=400)
+def _sun_of_day(day: dt.date) -> NDArray[np.float64]:
+    return sun_direction(day_jd(day))
+
+
+def _up(lat_deg: float, lon_deg: float) -> NDArray[np.float64]:
     lat, lon = np.deg2rad(lat_deg), np.deg2rad(lon_deg)
-    up = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-    return np.asarray(np.rad2deg(np.arcsin(np.clip(up @ sun_direction(jd), -1.0, 1.0))))
+    return np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
