@@ -88,7 +88,7 @@ class Timeouts:
     read_s: float = _positive(60.0)
     """Longest silence while an answer is awaited or read."""
     cancel_s: float = _positive(5.0)
-    """Longest that cancelling a remote request may hold up the local cancellation."""
+    """Longest that one cancellation on the service is waited for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -98,7 +98,11 @@ class Limits:
     control_connections: int = _count(16)
     """Connections for submitting, polling and other short exchanges."""
     body_connections: int = _count(8)
-    """Connections for result bodies and files; apart, so that a poll never queues behind gigabytes."""
+    """Connections for result bodies and files; apart, so that a poll never queues behind gigabytes.
+
+    A stream holds its connection as long as its reader takes: more streams than this, read in turns, wait for each
+    other.
+    """
     requests_per_s: float | None = _positive(None)
     """Most exchanges started per second and host; None leaves the pace to the host's own 429 and 503."""
 
@@ -118,7 +122,7 @@ class Polling:
     """How soon to look at a request again: `share` of the time it has taken so far, between `floor_s` and `ceiling_s`.
 
     A request of any length is thus noticed within `share` of its own duration, with a number of looks that grows
-    with the logarithm of the duration.
+    with the logarithm of the duration. With hundreds under way, those that nothing is known about share `looks_per_s`.
     """
 
     floor_s: float = _positive(0.1)
@@ -126,6 +130,8 @@ class Polling:
     share: float = _positive(0.1)
     jitter: float = _number(0.1, "a number from 0 to 1", lambda value: 0 <= value <= 1)
     """Each wait is drawn from `1 ± jitter` times its nominal length."""
+    looks_per_s: float = _positive(200.0)
+    """Looks a second that all waiting requests of a client share, apart from a few of each kind."""
 
 
 @attrs.frozen(kw_only=True)

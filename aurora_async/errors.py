@@ -22,6 +22,7 @@
     │   ├── ConnectionLost            cut in the middle
     │   └── ReadTimeout (TimeoutError)
     ├── ClientClosed (RuntimeError)   used outside its `async with` block
+    ├── RunCancelled (RuntimeError)   a run was left in the middle and has no further outcomes
     ├── MalformedAnswer               an answer that is not what the protocol promises
     │   └── ResultMissing             a whole document without records, usually an error document
     ├── DeadlineExceeded (TimeoutError)
@@ -71,6 +72,7 @@ __all__ = [
     "RequestFailed",
     "ResultExpired",
     "ResultMissing",
+    "RunCancelled",
     "ServerError",
     "TargetExists",
     "TargetNotWritable",
@@ -238,10 +240,23 @@ class ReadTimeout(TransportError, TimeoutError):
 
 
 class ClientClosed(AuroraError, RuntimeError):
-    """A client was used before its `async with` block, or after it."""
+    """A client was used before its `async with` block, or after it; `request_id` is what was cancelled with it."""
+
+    def __init__(self, request_id: str | None = None) -> None:
+        super().__init__(request_id)
+        self.request_id = request_id
 
     def __str__(self) -> str:
+        if self.request_id is not None:
+            return f"the client was closed, and request {self.request_id} cancelled with it"
         return "the client is closed: use it inside `async with`"
+
+
+class RunCancelled(AuroraError, RuntimeError):
+    """A run was cancelled while its next outcome was waited for: what was under way then is cancelled too."""
+
+    def __str__(self) -> str:
+        return "the run was cancelled before all its queries had ended; start another with those that are missing"
 
 
 class MalformedAnswer(AuroraError):

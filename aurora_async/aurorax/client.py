@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -20,10 +21,11 @@ from aurora_async.aurorax.models import (
     EphemerisQuery,
     Query,
 )
-from aurora_async.aurorax.searches import ResponseFormat, Searches
+from aurora_async.aurorax.searches import ResponseFormat, Searches, encode_format
 from aurora_async.aurorax.wire import KINDS, kind_of
 from aurora_async.config import Config
 from aurora_async.engine import Engine, Events, Run
+from aurora_async.engine.collect import check_form
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.manager import Work
 from aurora_async.errors import ClientClosed, InvalidInput, bare
@@ -72,18 +74,27 @@ class AuroraX(AsyncContextManagerMixin):
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self, None]:
         if self._engine is not None:
             raise RuntimeError("this client is open already")
+        failure: BaseException | None = None
         try:
-            async with Session(self.config) as session, anyio.create_task_group() as tasks:
-                self._engine = Engine(self.config, session, tasks)
+            async with (
+                Session(self.config) as session,
+                anyio.create_task_group() as cleaning,
+                anyio.create_task_group() as tasks,
+            ):
+                engine = self._engine = Engine(self.config, session, tasks, cleaning)
                 try:
                     yield self
+                except BaseException as error:
+                    failure = error  # raised below, unchanged: the task groups would wrap it
                 finally:
-                    self._engine.close()
+                    engine.close()
                     tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            raise bare(group) from None
+            raise bare(group) from failure
         finally:
             self._engine = None
+        if failure is not None:
+            raise failure
 
     @property
     def conjunctions(self) -> Searches[ConjunctionQuery, Conjunction]:
@@ -138,8 +149,12 @@ class AuroraX(AsyncContextManagerMixin):
         target = None if folder is None else Path(folder)
         names = name or _file_name(form)
         taken: set[str] = set()
+        # What is wrong with every query is said once, and before anything is sent.
+        Deadline(deadline_s)
+        check_form(form)
+        encode_format(response_format)
 
-        async def work(index: int, query: Query, work: Work) -> None:
+        async def search(index: int, query: Query, work: Work) -> None:
             searches: Searches[Any, Any] = self._searches(kind_of(query).name)
             deadline = Deadline(deadline_s)
             if target is None:
@@ -153,10 +168,7 @@ class AuroraX(AsyncContextManagerMixin):
             work.request_id = request.request_id
             work.saved = await request.save(path, form, True, deadline)
 
-        def start(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-            engine.tasks.start_soon(run, name="run")
-
-        return Run(queries, work, at_once=at_once, start=start)
+        return Run(queries, search, at_once=at_once, start=engine.start)
 
     @property
     def _open_engine(self) -> Engine:
@@ -173,9 +185,10 @@ def _path_inside(folder: Path, name: str, taken: set[str]) -> Path:
     parts = Path(name).parts
     if not parts or Path(name).is_absolute() or ".." in parts:
         raise InvalidInput("name", f"{name!r} is not the name of a file inside {folder}")
-    if name in taken:
+    spelling = os.path.normcase(os.path.normpath(name))
+    if spelling in taken:
         raise InvalidInput("name", f"{name!r} is the file of another query of this run already")
-    taken.add(name)
+    taken.add(spelling)
     return folder / name
 
 

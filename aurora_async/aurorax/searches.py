@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import AsyncGenerator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -23,17 +23,20 @@ from aurora_async.engine.events import EventKind
 from aurora_async.errors import (
     AuroraError,
     BadRequest,
+    ConnectionFailed,
     ConnectionLost,
     IncompleteBody,
+    InvalidInput,
     InvalidQuery,
     MalformedAnswer,
     NotFound,
     ReadTimeout,
     ServerError,
+    TooManyRequests,
 )
 from aurora_async.transfer import Form, Saved, ensure_writable
 
-__all__ = ["ResponseFormat", "Searches"]
+__all__ = ["ResponseFormat", "Searches", "encode_format"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +49,27 @@ ResponseFormat = Mapping[str, Any]
 _SYNCHRONOUS_SPANS = {"ephemeris": timedelta(days=2), "data_products": timedelta(days=31)}
 
 # What a service that is slow, or has no such endpoint, answers: the query is then made as a request.
-_TRY_AS_REQUEST = (NotFound, ServerError, ReadTimeout, ConnectionLost, IncompleteBody)
+_TRY_AS_REQUEST = (
+    NotFound,
+    ServerError,
+    TooManyRequests,
+    ReadTimeout,
+    ConnectionFailed,
+    ConnectionLost,
+    IncompleteBody,
+)
+
+
+def encode_format(response_format: ResponseFormat | None) -> bytes | None:
+    """Write a response format as JSON; `InvalidInput` when it is none."""
+    if response_format is None:
+        return None
+    if not isinstance(response_format, Mapping) or not response_format:
+        raise InvalidInput("response_format", f"{response_format!r} is not a tree of the record's keys")
+    try:
+        return msgspec.json.encode(response_format)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput("response_format", f"is not JSON: {error}") from None
 
 
 @contextmanager
@@ -68,7 +91,8 @@ class _SearchService:
 
     kind: Kind
     engine: Engine
-    response_format: ResponseFormat | None = None
+    response_format: bytes | None = None
+    """The document, encoded."""
 
     @property
     def name(self) -> str:
@@ -84,14 +108,14 @@ class _SearchService:
         span = max(int(query.duration.total_seconds()) // 60, 1).bit_length()
         return span, type(query)
 
-    async def submit(self, query: Query, request_id: RequestId | None) -> RequestId:
+    async def submit(self, query: Query, request_id: RequestId | None, *, sending: Callable[[], None]) -> RequestId:
         body = msgspec.json.encode(query_document(query, request_id))
         with _refusal_told():
-            answer = await self.engine.session.exchange("POST", f"{self.kind.path}/search", body=body)
+            answer = await self.engine.session.exchange("POST", f"{self.kind.path}/search", body=body, sending=sending)
         location = answer.headers.get("Location", "")
-        accepted = re.split(r"[?#]", location)[0].rstrip("/").rpartition("/")[2]
-        if not accepted:
-            raise MalformedAnswer(answer.url, "Location", f"names no request: {location!r}")
+        folder, _, accepted = re.split(r"[?#]", location)[0].rstrip("/").rpartition("/")
+        if not accepted or not folder.endswith(f"{self.kind.path}/requests"):
+            raise MalformedAnswer(answer.url, "Location", f"names no {self.kind.name} request: {location!r}")
         return accepted
 
     async def refresh(self, request_id: RequestId) -> RequestStatus:
@@ -99,18 +123,18 @@ class _SearchService:
         answer = await self.engine.session.exchange("GET", target, attempts=1)
         return decode_status(answer.body, target)
 
-    async def cancel(self, request_id: RequestId) -> None:
+    async def cancel(self, request_id: RequestId) -> bool:
         try:
             await self.engine.session.exchange("DELETE", self._path(request_id), lane="urgent")
         except NotFound:
-            return
+            return False
+        return True
 
     def outputs(self, status: RequestStatus) -> Sequence[Output]:
         target = f"{self._path(status.request_id)}/data"
         if self.response_format is None:
             return [Output(name="data", target=target, records=status.records)]
-        body = msgspec.json.encode(self.response_format)
-        return [Output(name="data", target=target, method="POST", body=body, records=status.records)]
+        return [Output(name="data", target=target, method="POST", body=self.response_format, records=status.records)]
 
     def _path(self, request_id: RequestId) -> str:
         return f"{self.kind.path}/requests/{request_id}"
@@ -144,6 +168,7 @@ class Searches(Generic[QueryT, RecordT]):
             DeadlineExceeded: Time ran out; the request lives on, and `resume(error.request_id)` picks it up.
         """
         self._check(query)
+        self._engine.check_open()
         deadline = Deadline(deadline_s)
         if self._fits_one_exchange(query):
             try:
@@ -163,6 +188,7 @@ class Searches(Generic[QueryT, RecordT]):
     ) -> AsyncGenerator[RecordT, None]:
         """Yield records as they arrive, in the service's order and in constant memory, however large the result."""
         self._check(query)
+        self._engine.check_open()
         deadline = Deadline(deadline_s)
         if self._fits_one_exchange(query):
             yielded = False
@@ -202,6 +228,7 @@ class Searches(Generic[QueryT, RecordT]):
         `target` is the file, or an existing folder, in which it is called `<request_id>_data.json` (or `.jsonl`).
         """
         self._check(query)
+        self._engine.check_open()
         deadline = Deadline(deadline_s)
         path = file_in(target, f"{uuid.uuid4()}_data", form)
         await ensure_writable(path, overwrite=overwrite)
@@ -231,7 +258,7 @@ class Searches(Generic[QueryT, RecordT]):
 
         Cancelling the task that waits for it leaves the request alone, since others may wait for it too.
         """
-        service = _SearchService(self._kind, self._engine, response_format)
+        service = _SearchService(self._kind, self._engine, encode_format(response_format))
         return Request(self._engine, service, request_id, self._records(response_format), attached=False)
 
     async def describe(self, query: QueryT) -> str:
@@ -256,8 +283,8 @@ class Searches(Generic[QueryT, RecordT]):
     def _one_exchange(self, query: QueryT, response_format: ResponseFormat | None) -> Result[RecordT]:
         """The result of the endpoint that answers a small query at once, and stores nothing."""
         document: dict[str, Any] = {"query": query_document(query)}
-        if response_format is not None:
-            document["response_format"] = response_format
+        if (wanted := encode_format(response_format)) is not None:
+            document["response_format"] = msgspec.Raw(wanted)
         output = Output(
             name="data",
             target=f"{self._kind.path}/search_synchronous",
@@ -268,14 +295,17 @@ class Searches(Generic[QueryT, RecordT]):
         label = str(uuid.uuid4())
 
         def tell(kind: EventKind, **facts: Any) -> None:
-            self._engine.emit(kind, self._kind, label, query=query, **facts)
+            # A failure that leads to a request instead is not the query's failure.
+            if not isinstance(facts.get("error"), _TRY_AS_REQUEST):
+                self._engine.emit(kind, self._kind, label, query=query, **facts)
 
         return Result(self._engine.session, [output], self._records(response_format), tell, request_id=None)
 
     async def submit_until(
         self, query: QueryT, response_format: ResponseFormat | None, deadline: Deadline
     ) -> Request[RecordT]:
-        service = _SearchService(self._kind, self._engine, response_format)
+        """As `submit`, inside a deadline that has begun before."""
+        service = _SearchService(self._kind, self._engine, encode_format(response_format))
         request_id = await self._engine.submit(service, query, deadline)
         return Request(self._engine, service, request_id, self._records(response_format), query=query)
 

@@ -1,7 +1,8 @@
 """Submit, poll, collect: requests of any service, thousands at once. No service's name appears in here."""
 
+from aurora_async.engine.core import Engine
 from aurora_async.engine.events import Event, EventKind, Events
-from aurora_async.engine.handle import Engine, Request
+from aurora_async.engine.handle import Request
 from aurora_async.engine.manager import Outcome, Run
 from aurora_async.engine.protocol import LogEntry, Output, Phase, RequestId, RequestStatus, Service
 

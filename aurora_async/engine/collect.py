@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, contextmanager
@@ -25,9 +24,10 @@ from aurora_async.errors import (
     ResultMissing,
 )
 from aurora_async.http import Body, Session
+from aurora_async.http.retry import RetryPolicy
 from aurora_async.transfer import Form, Saved, blocks, download
 
-__all__ = ["RecordKind", "Result", "file_in"]
+__all__ = ["RecordKind", "Result", "check_form", "file_in"]
 
 logger = logging.getLogger(__name__)
 
@@ -133,18 +133,18 @@ class Result(Generic[RecordT]):
 
     async def _again_if_cut(self, transfer: Callable[[Output], Awaitable[T]], output: Output, deadline: Deadline) -> T:
         retries = self._session.config.retries
-        wait_s = retries.first_s
-        for attempt in itertools.count(1):
+        waits = RetryPolicy(retries=retries).waits()
+        left = output.attempts or retries.attempts
+        while True:
+            left -= 1
             try:
                 return await transfer(output)
             except (ConnectionLost, ReadTimeout, IncompleteBody) as error:
-                if attempt >= (output.attempts or retries.attempts):
+                if left <= 0:
                     raise
                 logger.info("%s: transferring again, because %s", output.target, error)
             with deadline.scope("transferring the result", self._request_id):
-                await anyio.sleep(wait_s)
-            wait_s = min(wait_s * retries.factor, retries.ceiling_s)
-        raise AssertionError("unreachable: the loop returns or raises")
+                await anyio.sleep(next(waits))
 
     @contextmanager
     def _gone_told(self) -> Iterator[None]:
@@ -171,10 +171,15 @@ class Result(Generic[RecordT]):
             raise
 
 
-def file_in(target: Path | str, stem: str, form: Form) -> Path:
-    """Return `target` itself, or, when it is an existing folder, the file `stem` of the right kind in it."""
+def check_form(form: Form) -> None:
+    """Raise `InvalidInput` unless `form` is one of a file's forms."""
     if form not in get_args(Form):
         raise InvalidInput("form", f"{form!r} is unknown; use {', '.join(get_args(Form))}")
+
+
+def file_in(target: Path | str, stem: str, form: Form) -> Path:
+    """Return `target` itself, or, when it is an existing folder, the file `stem` of the right kind in it."""
+    check_form(form)
     path = Path(target)
     return path / f"{stem}.{'jsonl' if form == 'jsonl' else 'json'}" if path.is_dir() else path
 

@@ -18,7 +18,9 @@ class Deadline:
     """Begins when made; None never ends. Each step opens a scope with what is left."""
 
     def __init__(self, deadline_s: float | None) -> None:
-        if deadline_s is not None and not deadline_s > 0:
+        if deadline_s is not None and (
+            isinstance(deadline_s, bool) or not isinstance(deadline_s, int | float) or not deadline_s > 0
+        ):
             raise InvalidInput("deadline_s", f"{deadline_s!r} is not a positive number of seconds")
         self._deadline_s = deadline_s
         self.at = math.inf if deadline_s is None else asyncio.get_running_loop().time() + deadline_s

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
-import anyio
 import attrs
 
 from aurora_async.engine.protocol import RequestId, RequestStatus
@@ -19,7 +19,11 @@ logger = logging.getLogger(__name__)
 
 
 class EventKind(enum.Enum):
-    """What happened; a request goes through them in this order, and ends in DONE or FAILED."""
+    """What happened. SUBMITTED to READY come once each and in order, POLLED and BYTES any number of times.
+
+    DONE ends every successful fetch of the result and FAILED every verb that did not succeed; a stream that its reader
+    leaves early tells neither.
+    """
 
     SUBMITTED = "submitted"
     POLLED = "polled"
@@ -49,6 +53,7 @@ class Events:
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Event], None]] = []
+        self._streams: list[EventStream] = []
 
     @property
     def heard(self) -> bool:
@@ -68,8 +73,17 @@ class Events:
     def stream(self, *, keep: int = 10_000) -> Iterator[EventStream]:
         """Give an async iterator of events. A reader that falls behind by `keep` loses looks and byte counts first."""
         stream = EventStream(keep)
-        with self.subscribe(stream.put):
-            yield stream
+        self._streams.append(stream)
+        try:
+            with self.subscribe(stream.put):
+                yield stream
+        finally:
+            self._streams.remove(stream)
+
+    def close(self) -> None:
+        """End the streams; what waits in them can still be read."""
+        for stream in self._streams:
+            stream.close()
 
     def emit(self, event: Event) -> None:
         """Tell every listener; one that raises is reported to the log and does not harm the request."""
@@ -89,7 +103,8 @@ class EventStream:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._waiting: deque[Event] = deque()
-        self._news = anyio.Event()
+        self._news = asyncio.Event()
+        self._closed = False
 
     def put(self, event: Event) -> None:
         """Add an event."""
@@ -98,11 +113,18 @@ class EventStream:
         self._waiting.append(event)
         self._news.set()
 
+    def close(self) -> None:
+        """Let the reader come to an end."""
+        self._closed = True
+        self._news.set()
+
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
 
     async def __anext__(self) -> Event:
         while not self._waiting:
-            self._news = anyio.Event()
+            if self._closed:
+                raise StopAsyncIteration
+            self._news.clear()
             await self._news.wait()
         return self._waiting.popleft()

@@ -3,179 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import anyio
-import anyio.abc
-
-from aurora_async.config import Config
+from aurora_async.engine.cancel import outlast
 from aurora_async.engine.collect import RecordKind, Result, file_in
+from aurora_async.engine.core import Engine
 from aurora_async.engine.deadline import Deadline
-from aurora_async.engine.events import Event, EventKind, Events
-from aurora_async.engine.poller import Poller, is_transient
-from aurora_async.engine.protocol import Named, Phase, RequestId, RequestStatus, Service
-from aurora_async.errors import (
-    AuroraError,
-    ClientClosed,
-    Conflict,
-    ConnectionLost,
-    MaintenanceMode,
-    NotFound,
-    ReadTimeout,
-    RequestCancelled,
-    RequestError,
-    RequestFailed,
-    ResultExpired,
-    ServerError,
-)
-from aurora_async.http import Session
+from aurora_async.engine.events import EventKind
+from aurora_async.engine.protocol import Phase, RequestId, RequestStatus, Service
+from aurora_async.errors import AuroraError, RequestCancelled, RequestError, RequestFailed, ResultExpired
 from aurora_async.transfer import Form, Saved, ensure_writable
 
-__all__ = ["Engine", "Request"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Request"]
 
 RecordT = TypeVar("RecordT")
-
-
-class Engine:
-    """What all requests of one client share. The session and the task group are borrowed from the client."""
-
-    def __init__(self, config: Config, session: Session, tasks: anyio.abc.TaskGroup) -> None:
-        self.config = config
-        self.session = session
-        self.tasks = tasks
-        self.events = Events()
-        self.poller = Poller(tasks, config.polling, at_once=config.limits.control_connections)
-
-    def close(self) -> None:
-        """End what waits; the client's task group ends the rest."""
-        self.poller.close()
-
-    async def submit(self, service: Service[Any], query: Any, deadline: Deadline) -> RequestId:
-        """Submit `query` exactly once, also when answers get lost, and return the identifier the service uses.
-
-        The identifier is chosen here, so after a lost answer the service is asked whether it knows it: submitting
-        again is only done when it does not. Cancelled in the middle, the request is cancelled on the service too.
-        """
-        request_id = service.new_request_id()
-        submission = _Submission(self, service, query, request_id, deadline)
-        self.tasks.start_soon(submission.run, name=f"submit {request_id}")
-        try:
-            await submission.ended.wait()
-        except BaseException:
-            # The POST may be on its way: only after it has ended does a cancellation reach what it started.
-            with anyio.move_on_after(self.config.timeouts.cancel_s, shield=True):
-                await submission.ended.wait()
-            submission.scope.cancel()
-            if submission.may_exist and submission.request_id is not None:
-                await self.abandon(service, submission.request_id)
-            raise
-        try:
-            accepted = submission.result()
-        except AuroraError as error:
-            self.emit(EventKind.FAILED, service, request_id or "", query=query, error=error)
-            raise
-        self.emit(EventKind.SUBMITTED, service, accepted, query=query)
-        return accepted
-
-    async def abandon(self, service: Service[Any], request_id: RequestId) -> None:
-        """Cancel a request on the service while being cancelled here: shielded, but not for ever."""
-        cancel_s = self.config.timeouts.cancel_s
-        with anyio.move_on_after(cancel_s, shield=True) as scope:
-            try:
-                await service.cancel(request_id)
-            except AuroraError as error:
-                logger.warning("request %s could not be cancelled and goes on on the server: %s", request_id, error)
-        if scope.cancelled_caught:
-            logger.warning("request %s: no answer to its cancellation within %g s", request_id, cancel_s)
-
-    def emit(self, kind: EventKind, service: Named, request_id: RequestId, **facts: Any) -> None:
-        """Tell listeners, when there are any."""
-        if self.events.heard:
-            self.events.emit(Event(kind=kind, service=service.name, request_id=request_id, **facts))
-
-
-class _Submission:
-    """One submission, in a task of its own so that a cancelled caller can still learn how it ended."""
-
-    def __init__(
-        self, engine: Engine, service: Service[Any], query: Any, request_id: RequestId | None, deadline: Deadline
-    ) -> None:
-        self._engine = engine
-        self._service = service
-        self._query = query
-        self._deadline = deadline
-        self._error: AuroraError | None = None
-        self._accepted = False
-        self.request_id = request_id
-        self.may_exist = False
-        """True once the service may have accepted it."""
-        self.scope = anyio.CancelScope(deadline=deadline.at)
-        self.ended = anyio.Event()
-
-    def result(self) -> RequestId:
-        """Return the identifier the service uses, or raise why there is none."""
-        if self._error is not None:
-            raise self._error
-        if self._accepted and self.request_id is not None:
-            return self.request_id
-        if self._deadline.has_passed:
-            raise self._deadline.exceeded("submitting the query", self.request_id if self.may_exist else None)
-        raise ClientClosed  # under the submission
-
-    async def run(self) -> None:
-        """Submit, and keep what came of it; never raises what the caller has to hear."""
-        try:
-            with self.scope:
-                self.request_id = await self._submit()
-                self._accepted = self.may_exist = True
-        except AuroraError as error:
-            self._error = error
-        finally:
-            self.ended.set()
-
-    async def _submit(self) -> RequestId:
-        retries = self._engine.config.retries
-        wait_s = retries.first_s
-        attempt = 1
-        while True:
-            self.may_exist = True
-            try:
-                return await self._service.submit(self._query, self.request_id)
-            except (ConnectionLost, ReadTimeout, ServerError, Conflict) as error:
-                known = await self._known_as(error)
-                if known is not None:
-                    return known
-                if self.request_id is None or isinstance(error, Conflict | MaintenanceMode):
-                    raise
-                if attempt == retries.attempts:
-                    raise
-            except AuroraError:
-                self.may_exist = False  # refused, or never sent
-                raise
-            await anyio.sleep(wait_s)
-            wait_s = min(wait_s * retries.factor, retries.ceiling_s)
-            attempt += 1
-
-    async def _known_as(self, cause: AuroraError) -> RequestId | None:
-        """Ask whether a submission whose answer was lost did arrive."""
-        if self.request_id is None:
-            return None
-        logger.info("request %s: asking whether it arrived, because %s", self.request_id, cause)
-        try:
-            return (await self._service.refresh(self.request_id)).request_id
-        except NotFound:
-            self.may_exist = False
-            return None
-        except AuroraError as error:
-            if is_transient(error):
-                return None  # submitting again under the same identifier cannot run it twice
-            raise
 
 
 class Request(Generic[RecordT]):
@@ -199,8 +43,11 @@ class Request(Generic[RecordT]):
         self._engine = engine
         self._service = service
         self._kind = kind
-        self._since = asyncio.get_running_loop().time()
+        # One that was submitted elsewhere may be over already: it is looked at at once.
+        self._since = asyncio.get_running_loop().time() if attached else None
         self._attached = attached
+        self._waits = 0
+        self._told_ready = False
         self.request_id = request_id
         self.query = query
         self.status: RequestStatus | None = None
@@ -222,8 +69,9 @@ class Request(Generic[RecordT]):
         return status
 
     async def cancel(self) -> None:
-        """Ask the service to give up on the request; one that is over is left as it is."""
-        await self._service.cancel(self.request_id)
+        """Ask the service to give up on the request; one that is over is left as it is, with its result."""
+        if not (await self.refresh()).phase.is_final:
+            await self._service.cancel(self.request_id)
 
     async def wait(self, *, deadline_s: float | None = None) -> RequestStatus:
         """Wait until the result is ready.
@@ -293,30 +141,42 @@ class Request(Generic[RecordT]):
     async def _ready(self, deadline: Deadline) -> RequestStatus:
         """Wait for the end; cancelled meanwhile, the request is cancelled on the service unless detached."""
         if self.status is None or self.status.phase is not Phase.READY:
-            try:
-                with deadline.scope("waiting for the result", self.request_id):
-                    await self._engine.poller.final_status(
-                        self._service,
-                        self.request_id,
-                        likeness=self._service.likeness(self.query),
-                        since=self._since,
-                        on_status=self._saw,
-                    )
-            except AuroraError as error:
-                self._tell(EventKind.FAILED, error=error)
-                raise
-            except BaseException as error:
-                if self._attached:
-                    await self._engine.abandon(self._service, self.request_id)
-                self._tell(EventKind.FAILED, error=error)
-                raise
+            await self._wait(deadline)
         assert self.status is not None
         failure = _failure(self.status)
         if failure is not None:
             self._tell(EventKind.FAILED, status=self.status, error=failure)
             raise failure
-        self._tell(EventKind.READY, status=self.status)
+        if not self._told_ready:
+            self._told_ready = True
+            self._tell(EventKind.READY, status=self.status)
         return self.status
+
+    async def _wait(self, deadline: Deadline) -> None:
+        wait = object()
+        self._waits += 1
+        if self._attached:
+            self._engine.attach(wait, self._service, self.request_id)
+        try:
+            with deadline.scope("waiting for the result", self.request_id):
+                await self._engine.poller.final_status(
+                    self._service,
+                    self.request_id,
+                    likeness=self.request_id if self.query is None else self._service.likeness(self.query),
+                    since=self._since,
+                    on_status=self._saw,
+                )
+        except (AuroraError, GeneratorExit) as error:
+            self._tell(EventKind.FAILED, error=error)
+            raise
+        except BaseException as error:
+            if self._attached and self._waits == 1:  # nobody else waits for it
+                await outlast(self._engine.canceller.start(self._service, self.request_id))
+            self._tell(EventKind.FAILED, error=error)
+            raise
+        finally:
+            self._waits -= 1
+            self._engine.release(wait)
 
     def _saw(self, status: RequestStatus) -> None:
         before = None if self.status is None else self.status.phase

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -14,7 +14,7 @@ import anyio
 import attrs
 
 from aurora_async.engine.protocol import RequestId
-from aurora_async.errors import AuroraError, ClientClosed, InvalidInput, bare
+from aurora_async.errors import AuroraError, ClientClosed, InvalidInput, RunCancelled
 from aurora_async.transfer import Saved
 
 __all__ = ["Outcome", "Run", "Work"]
@@ -64,8 +64,9 @@ class Run(Generic[QueryT]):
     """`async for outcome in run`, and every query is submitted, waited for and fetched, `at_once` at a time.
 
     Outcomes come in order of completion. Queries are taken from the iterable only when there is room for them, and no
-    more than `at_once` outcomes wait to be taken. When the loop is left early, close the run (`async with run:` or
-    `await run.aclose()`): what is still under way is then cancelled, here and on the service.
+    more than `at_once` outcomes wait to be taken. What is still under way when the run is closed (`async with run:`,
+    `await run.aclose()`), forgotten or left behind by its client, or when the task that waits for an outcome is
+    cancelled, is cancelled too, here and on the service.
     """
 
     def __init__(
@@ -74,21 +75,14 @@ class Run(Generic[QueryT]):
         work: Callable[[int, QueryT, Work], Awaitable[None]],
         *,
         at_once: int,
-        start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
+        start: Callable[[Callable[[], Coroutine[Any, Any, None]], str], None],
     ) -> None:
-        """Made by a client's `run`. `start` puts the run into the client's task group."""
-        self._started = False
+        """Made by a client's `run`. `start` puts the run's own task into the client's task group."""
+        self._state: _State[QueryT] | None = None
         if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
             raise InvalidInput("at_once", f"{at_once!r} is not a positive whole number")
-        self._queries = queries
-        self._work = work
-        self._room = asyncio.Semaphore(at_once)
+        self._state = _State(queries, work, at_once)
         self._start = start
-        self._scope = anyio.CancelScope()
-        self._outcomes: deque[Outcome[QueryT]] = deque()
-        self._news = asyncio.Event()
-        self._ended = asyncio.Event()
-        self._error: BaseException | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,74 +93,92 @@ class Run(Generic[QueryT]):
         await self.aclose()
 
     def __del__(self) -> None:
-        # A loop that was left by `break` without closing: nobody can ask for the rest any more.
-        if self._started and not self._ended.is_set():
-            with contextlib.suppress(RuntimeError):
-                self._scope.cancel()
+        # Left by `break`, by whichever thread collects it: nobody can ask for the rest any more.
+        state = self._state
+        if state is not None and state.loop is not None and not state.ended.is_set():
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and everything with it
+                state.loop.call_soon_threadsafe(state.scope.cancel)
 
     async def aclose(self) -> None:
         """Cancel what is still under way, here and on the service, and wait until it is."""
-        self._scope.cancel()
-        if self._started:
-            with anyio.CancelScope(shield=True):
-                await self._ended.wait()
+        state = self._open_state
+        state.scope.cancel()
+        if state.loop is None:
+            state.ended.set()
+        with anyio.CancelScope(shield=True):
+            await state.ended.wait()
 
     def __aiter__(self) -> AsyncIterator[Outcome[QueryT]]:
         return self
 
     async def __anext__(self) -> Outcome[QueryT]:
-        if not self._started:
-            self._started = True
-            self._start(_Feeder(self).run)
-        while not self._outcomes:
-            if self._ended.is_set():
-                if self._error is not None:
-                    error, self._error = self._error, None
-                    raise error
+        state = self._open_state
+        if state.loop is None and not state.ended.is_set():
+            self._start(state.run, "run")
+            state.loop = asyncio.get_running_loop()
+        while not state.outcomes:
+            if state.ended.is_set():
+                if state.error is not None:
+                    raise state.error
                 raise StopAsyncIteration
-            self._news.clear()
+            state.news.clear()
             try:
-                await self._news.wait()
-            except BaseException:
+                await state.news.wait()
+            except asyncio.CancelledError:
+                # Whoever is cancelled here will not come back for the rest. If he does, it must not look complete.
+                state.error = RunCancelled()
                 await self.aclose()
                 raise
-        self._room.release()
-        return self._outcomes.popleft()
+        state.room.release()
+        return state.outcomes.popleft()
+
+    @property
+    def _open_state(self) -> _State[QueryT]:
+        assert self._state is not None  # only a run that was refused has none
+        return self._state
 
 
-class _Feeder(Generic[QueryT]):
-    """The task behind a run. It holds the run's parts and not the run, so that an abandoned run can be collected."""
+class _State(Generic[QueryT]):
+    """What a run and its task share. The task does not hold the run, so a run that is forgotten can be collected."""
 
-    def __init__(self, run: Run[QueryT]) -> None:
-        self._queries = run._queries
-        self._work = run._work
-        self._room = run._room
-        self._scope = run._scope
-        self._outcomes = run._outcomes
-        self._news = run._news
-        self._ended = run._ended
-        self._fail = _failer(run)
+    def __init__(
+        self,
+        queries: Iterable[QueryT] | AsyncIterable[QueryT],
+        work: Callable[[int, QueryT, Work], Awaitable[None]],
+        at_once: int,
+    ) -> None:
+        self._queries = queries
+        self._work = work
+        self.room = asyncio.Semaphore(at_once)
+        self.scope = anyio.CancelScope()
+        self.outcomes: deque[Outcome[QueryT]] = deque()
+        self.news = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.error: BaseException | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Where it runs, once it does."""
 
     async def run(self) -> None:
         """Take queries while there is room, and end when all have ended."""
         try:
-            with self._scope:
-                async with anyio.create_task_group() as tasks:
+            with self.scope:
+                async with anyio.create_task_group() as tasks, aclosing(_each(self._queries)) as queries:
                     index = 0
-                    async for query in _each(self._queries):
-                        await self._room.acquire()
+                    async for query in queries:
+                        await self.room.acquire()
                         tasks.start_soon(self._one, index, query, name=f"query {index}")
                         index += 1
         except BaseExceptionGroup as group:
-            self._fail(bare(group))
+            # The one layer is this task group's; an error inside it is whatever the queries or the work raised.
+            self.error = group.exceptions[0]
         except Exception as error:
-            self._fail(error)
+            self.error = error
         except BaseException:
-            self._fail(ClientClosed())
+            self.error = ClientClosed()
             raise
         finally:
-            self._ended.set()
-            self._news.set()
+            self.ended.set()
+            self.news.set()
 
     async def _one(self, index: int, query: QueryT) -> None:
         started = anyio.current_time()
@@ -186,25 +198,18 @@ class _Feeder(Generic[QueryT]):
             error=failure,
             seconds=anyio.current_time() - started,
         )
-        self._outcomes.append(outcome)
-        self._news.set()
+        self.outcomes.append(outcome)
+        self.news.set()
 
 
-def _failer(run: Run[Any]) -> Callable[[BaseException], None]:
-    reference = weakref.ref(run)
-
-    def fail(error: BaseException) -> None:
-        alive = reference()
-        if alive is not None:
-            alive._error = error
-
-    return fail
-
-
-async def _each(queries: Iterable[QueryT] | AsyncIterable[QueryT]) -> AsyncIterator[QueryT]:
+async def _each(queries: Iterable[QueryT] | AsyncIterable[QueryT]) -> AsyncGenerator[QueryT, None]:
     if isinstance(queries, AsyncIterable):
-        async for query in queries:
-            yield query
+        try:
+            async for query in queries:
+                yield query
+        finally:
+            if isinstance(queries, AsyncGenerator):
+                await queries.aclose()
         return
     for count, query in enumerate(queries):
         yield query

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -100,14 +100,19 @@ class Service(Named, Protocol[QueryT_contra]):
     def likeness(self, query: QueryT_contra) -> Hashable:
         """Queries with equal likeness are expected to take similarly long."""
 
-    async def submit(self, query: QueryT_contra, request_id: RequestId | None) -> RequestId:
-        """Submit once, never repeating what may have been accepted; return the identifier the service uses."""
+    async def submit(
+        self, query: QueryT_contra, request_id: RequestId | None, *, sending: Callable[[], None]
+    ) -> RequestId:
+        """Submit, without repeating what may have been accepted, and return the identifier the service uses.
+
+        `sending` is called before the first byte leaves: from then on the service may have the request.
+        """
 
     async def refresh(self, request_id: RequestId) -> RequestStatus:
         """Ask for the status once."""
 
-    async def cancel(self, request_id: RequestId) -> None:
-        """Ask the service to give up on the request; one that is over or unknown is no error."""
+    async def cancel(self, request_id: RequestId) -> bool:
+        """Ask the service to give up on the request; False when it does not know it. One that is over is no error."""
 
     def outputs(self, status: RequestStatus) -> Sequence[Output]:
         """Name the bodies of a finished request."""

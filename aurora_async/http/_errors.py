@@ -178,7 +178,7 @@ def _said(body: bytes, content_type: str) -> tuple[str | None, str]:
     # Tried whatever the type says: gateways label their JSON text/html, and the other way round.
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = body.decode("utf-8", "replace")
         return None, _one_line(_without_tags(text) if "html" in content_type or text.lstrip()[:1] == "<" else text)
     code, detail = _from_json(document)

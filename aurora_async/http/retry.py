@@ -27,7 +27,7 @@ from aurora_async.errors import (
     TooManyRequests,
 )
 
-__all__ = ["LONGEST_WAIT_S", "RetryPolicy", "is_repeatable", "is_worth_repeating", "retry_after_s"]
+__all__ = ["LONGEST_WAIT_S", "RetryPolicy", "is_repeatable", "is_worth_repeating", "may_pass", "retry_after_s"]
 
 LONGEST_WAIT_S = 3600.0
 """A service that asks for more patience than this gets the error raised instead, with its Retry-After in it."""
@@ -65,6 +65,20 @@ def is_worth_repeating(error: AuroraError, *, method: str, repeat: bool) -> bool
             return repeat and error.status in _REPEATABLE_STATUSES
         case ConnectionLost() | ReadTimeout() | IncompleteBody():
             return repeat
+        case _:
+            return False
+
+
+def may_pass(error: AuroraError) -> bool:
+    """Say whether whoever has the time may hope that asking again later ends otherwise.
+
+    More patient than `is_worth_repeating`: within hours even a network cable is plugged in again.
+    """
+    match error:
+        case ConnectionFailed() | ConnectionLost() | ReadTimeout() | TooManyRequests():
+            return True
+        case HttpError():
+            return error.status in _REPEATABLE_STATUSES
         case _:
             return False
 

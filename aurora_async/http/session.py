@@ -13,7 +13,7 @@ import random
 import re
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -296,6 +296,7 @@ class Session:
         self._origins: dict[str, _Origin] = {}
         self._environment = Environment()
         self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._control: aiohttp.ClientSession | None = None
         self._bodies: aiohttp.ClientSession | None = None
 
@@ -313,6 +314,7 @@ class Session:
         if self.config.trust_environment:
             self._environment = await anyio.to_thread.run_sync(read_environment)
         self._origins.clear()
+        self._loop = asyncio.get_running_loop()
         self._control = self._pool()
         self._bodies = self._pool()
         return self
@@ -365,6 +367,7 @@ class Session:
         repeat: bool | None = None,
         attempts: int | None = None,
         lane: Lane = "control",
+        sending: Callable[[], None] | None = None,
     ) -> Answer:
         """Send a request and read its answer whole.
 
@@ -379,6 +382,7 @@ class Session:
             attempts: Most tries; None: as configured; 1: no retry.
             lane: `control`, the usual one; `body`, the pool for bodies, for an answer of many megabytes; `urgent`, past
                 everybody who waits and past a pause of the host: for calling off what would only burden it.
+            sending: Called before each try is sent: from then on the service may have it.
 
         Returns:
             The answer, with a status below 400.
@@ -396,7 +400,7 @@ class Session:
         while True:
             tries_left -= 1
             try:
-                return await self._whole(method, url, key, body, headers, lane)
+                return await self._whole(method, url, key, body, headers, lane, sending)
             except AuroraError as error:
                 await self._pause(error, waits, method, repeat, tries_left)
 
@@ -448,9 +452,16 @@ class Session:
         await anyio.sleep(wait_s)
 
     async def _whole(
-        self, method: str, url: URL, key: str, body: bytes | None, headers: Mapping[str, str] | None, lane: Lane
+        self,
+        method: str,
+        url: URL,
+        key: str,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        lane: Lane,
+        sending: Callable[[], None] | None,
     ) -> Answer:
-        reply = await self._send(method, url, key, body, headers, lane)
+        reply = await self._send(method, url, key, body, headers, lane, sending)
         response = reply.response
         try:
             # Not `response.read()`, which first waits for a writer that has nothing left to do.
@@ -466,11 +477,18 @@ class Session:
         return Answer(reply.method, text, response.status, response.headers, raw)
 
     async def _send(
-        self, method: str, url: URL, key: str, body: bytes | None, headers: Mapping[str, str] | None, lane: Lane
+        self,
+        method: str,
+        url: URL,
+        key: str,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        lane: Lane,
+        sending: Callable[[], None] | None = None,
     ) -> _Reply:
         """Send once, through any redirects, up to the first byte of a body."""
         for _ in range(_MOST_REDIRECTS + 1):
-            reply = await self._hop(method, url, key, body, headers, lane)
+            reply = await self._hop(method, url, key, body, headers, lane, sending)
             if reply.response.status not in _REDIRECTS or "Location" not in reply.response.headers:
                 return reply
             try:
@@ -485,7 +503,14 @@ class Session:
         raise MalformedAnswer(shown_url(str(url)), "Location", f"more than {_MOST_REDIRECTS} redirects")
 
     async def _hop(
-        self, method: str, url: URL, key: str, body: bytes | None, extra: Mapping[str, str] | None, lane: Lane
+        self,
+        method: str,
+        url: URL,
+        key: str,
+        body: bytes | None,
+        extra: Mapping[str, str] | None,
+        lane: Lane,
+        sending: Callable[[], None] | None,
     ) -> _Reply:
         """Send to one origin, within its limits; an error status raises."""
         client = self._bodies if lane == "body" else self._control
@@ -504,6 +529,8 @@ class Session:
             if extra:
                 headers = headers.copy()
                 headers.update(extra)
+            if sending is not None:
+                sending()
             response = await client.request(
                 method, url, data=_payload(body), headers=headers, allow_redirects=False, **origin.proxy_options
             )
@@ -519,18 +546,20 @@ class Session:
             return reply
         try:
             refusal = await _refusal(reply)
+            # Before the slot is given back, lest it be taken at once. Maintenance does not mean overload.
+            if refusal.status in (429, 503) and not isinstance(refusal, MaintenanceMode):
+                asked_s = refusal.retry_after_s
+                host.overloaded(gate, cuts, None if asked_s is None else min(asked_s, LONGEST_WAIT_S))
         finally:
             reply.end()
-        # Maintenance does not mean overload: reading goes on at full speed.
-        if refusal.status in (429, 503) and not isinstance(refusal, MaintenanceMode):
-            asked_s = refusal.retry_after_s
-            host.overloaded(gate, cuts, None if asked_s is None else min(asked_s, LONGEST_WAIT_S))
         raise refusal
 
     def _resolve(self, target: str, params: Mapping[str, str] | None) -> tuple[URL, str]:
         """Return the URL of a target, without user and password, and its origin."""
         if self._control is None:
             raise ClientClosed
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError("this client was opened in another event loop; open one in each loop that uses it")
         if target.startswith("/"):  # behind the base's own slash a path cannot lead to another origin
             url, key = _as_url(self._base + target), self._base_origin
         else:

@@ -185,7 +185,7 @@ async def test_a_request_cancelled_elsewhere_is_said_as_such(scripted: Scripted)
     async with client_of(scripted) as client:
         request = await client.conjunctions.submit(a_query())
         await request.cancel()
-        scripted.takes_s = 0
+        scripted.takes_s = 0  # the service has got round to it
         with pytest.raises(RequestCancelled):
             await request.wait()
 

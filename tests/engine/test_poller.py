@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -54,7 +54,7 @@ def test_looks_grow_with_the_logarithm_of_the_duration() -> None:
 def test_a_wait_stays_between_its_bounds(elapsed_s: float, jitter: float, older: int) -> None:
     """Never a busy loop, never beyond the ceiling (and its jitter)."""
     polling = Polling(floor_s=0.1, ceiling_s=30, jitter=jitter)
-    wait_s = schedule(polling).wait_s(elapsed_s, older=older)
+    wait_s = schedule(polling).wait_s(elapsed_s, older=older, watching=older + 1)
     assert 0.1 * (1 - jitter) <= wait_s <= 30 * (1 + jitter)
 
 
@@ -65,45 +65,58 @@ def test_the_servers_hint_comes_first() -> None:
 
 
 def test_a_forecast_saves_the_looks_before_it() -> None:
-    """Looking at what similar requests say will take 2 s is useless after 0.1 s."""
-    assert schedule().wait_s(0.5, forecast_s=2.0) == 1.5
+    """Looking at what similar requests say will take 2 s is useless after 0.5 s: the scouts do that."""
+    assert schedule().wait_s(0.5, forecast_s=2.0, older=4) == 1.5
+    assert schedule().wait_s(0.5, forecast_s=3600.0, older=4) == STEADY.ceiling_s
 
 
-def test_past_the_forecast_looks_come_at_its_own_pace() -> None:
-    """Overdue means any moment; the lateness worth a look is a tenth of the forecast."""
+@given(st.floats(min_value=1.5, max_value=250), st.floats(min_value=0, max_value=1e5))
+def test_a_wrong_forecast_does_not_make_a_scout_late(duration_s: float, forecast_s: float) -> None:
+    """What another request took says nothing certain about this one."""
+    rules, at, looks = schedule(), 0.0, 0
+    while at < duration_s:
+        at += rules.wait_s(at, forecast_s=forecast_s)
+        looks += 1
+    assert at <= duration_s * 1.1 + 1e-6
+    assert looks <= 120
+
+
+def test_past_the_forecast_looks_come_at_its_own_pace_and_then_at_the_usual_one() -> None:
+    """Overdue means any moment, but not for ever."""
     assert schedule().wait_s(2.1, forecast_s=2.0, older=500) == pytest.approx(0.2)
+    assert schedule().wait_s(100, forecast_s=2.0) == pytest.approx(10)
 
 
-def test_younger_siblings_wait_longer() -> None:
-    """Of a thousand equal requests the oldest tell what the others will take."""
-    waits = [schedule().wait_s(1.0, older=older) for older in (0, 8, 100, 1000)]
-    assert waits == sorted(waits)
-    assert waits[0] == pytest.approx(0.1)
-    assert waits[-1] > 10 * waits[0]
+def test_many_unknown_requests_share_a_budget_of_looks() -> None:
+    """Ten thousand requests lean on the service like two hundred; the oldest of a kind are looked at as usual."""
+    waits = [schedule().wait_s(1.0, older=older, watching=1000) for older in (0, 3, 4, 999)]
+    assert waits == [pytest.approx(0.1), pytest.approx(0.1), 5.0, 5.0]
 
 
 def test_durations_that_agree_make_a_forecast() -> None:
     """The median, not the mean: one slow request says little."""
     history = History()
     for duration_s in (2.0, 2.1, 1.9, 2.05, 9.0):
-        history.add(duration_s)
-    assert history.forecast_s == 2.05
+        history.add(duration_s, now=0)
+    assert history.forecast_s(now=1) == 2.05
 
 
-def test_durations_that_do_not_agree_make_none() -> None:
+@pytest.mark.parametrize("durations_s", [[2.0], [2.0, 2.0], [0.2, 8.0, 1.0, 4.0]])
+def test_too_few_durations_or_none_that_agree_make_none(durations_s: list[float]) -> None:
     """A wrong forecast is worse than none."""
     history = History()
-    for duration_s in (0.2, 8.0, 1.0, 4.0):
-        history.add(duration_s)
-    assert history.forecast_s is None
+    for duration_s in durations_s:
+        history.add(duration_s, now=0)
+    assert history.forecast_s(now=1) is None
 
 
-def test_only_the_last_durations_count() -> None:
-    """A service that got faster is believed soon."""
+def test_only_the_last_and_recent_durations_count() -> None:
+    """A service that got faster is believed soon, and yesterday says nothing."""
     history = History()
     for duration_s in [60.0] * 20 + [1.0] * 16:
-        history.add(duration_s)
-    assert history.forecast_s == 1.0
+        history.add(duration_s, now=0)
+    assert history.forecast_s(now=1) == 1.0
+    assert history.forecast_s(now=3600) is None
 
 
 class Timed:
@@ -124,10 +137,10 @@ class Timed:
     def likeness(self, query: object) -> Hashable:
         return None
 
-    async def submit(self, query: object, request_id: str | None) -> str:
+    async def submit(self, query: object, request_id: str | None, *, sending: Callable[[], None]) -> str:
         raise AssertionError
 
-    async def cancel(self, request_id: str) -> None:
+    async def cancel(self, request_id: str) -> bool:
         raise AssertionError
 
     def outputs(self, status: RequestStatus) -> Sequence[Output]:
@@ -194,6 +207,42 @@ async def test_looks_at_one_moment_are_bounded() -> None:
         service, poller = Timed(), Poller(tasks, FAST, at_once=3)
         await asyncio.gather(*(wait_for(poller, service, f"0/{number}") for number in range(100)))
     assert service.most_at_once == 3
+
+
+async def test_a_request_of_another_time_is_looked_at_at_once() -> None:
+    """What was resumed may be over already, whatever requests of this client took."""
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, Polling(floor_s=30, ceiling_s=60), at_once=2)
+        async with asyncio.timeout(2):
+            await poller.final_status(service, "0/x", likeness="x", since=None, on_status=lambda status: None)
+
+
+async def test_a_bug_in_a_service_ends_one_wait() -> None:
+    """Whatever a service's code raises reaches the one who waits for that request, and nobody else."""
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, FAST, at_once=2)
+        service.failures["0/odd"] = [RecursionError()]
+        odd, good = await asyncio.gather(
+            wait_for(poller, service, "0/odd"), wait_for(poller, service, "0/good"), return_exceptions=True
+        )
+    assert isinstance(odd, RecursionError)
+    assert isinstance(good, RequestStatus)
+
+
+async def test_what_nobody_waits_for_is_forgotten() -> None:
+    """Waits that ended leave nothing behind, however far away their next look was."""
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, Polling(floor_s=3000, ceiling_s=3600), at_once=2)
+        for batch in range(20):
+            waits = [asyncio.create_task(wait_for(poller, service, "9/x", (batch, n))) for n in range(100)]
+            await asyncio.sleep(0)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        assert poller.watching == 0
+        assert len(poller._heap) <= 200
+        assert len(poller._families) <= 300
+        poller.close()
 
 
 async def test_a_slow_request_does_not_hide_a_fast_one() -> None:

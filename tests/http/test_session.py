@@ -72,7 +72,7 @@ async def turns(count: int) -> None:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what is bound to happen; fail after 5 seconds."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the condition lies in the operating system, which sets no Event
+        while not condition():
             await asyncio.sleep(0.001)
 
 

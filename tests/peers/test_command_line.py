@@ -310,16 +310,18 @@ def test_sources_that_do_not_exist_are_errors_in_one_line(aurorax_cli: Any) -> N
 
 @pytest.mark.parametrize("kind", ["ephemeris"])
 def test_an_administrator_lists_and_deletes_requests(
-    aurorax_cli: Any, kind: str, query: str, keys: dict[str, str]
+    aurorax_cli: Any, aurorax: Any, kind: str, query: str, keys: dict[str, str]
 ) -> None:
-    """With `--api-key`; the command sorts by two columns, so no value of these may be missing."""
-    request_id = searched(aurorax_cli, kind, query).request_id
+    """With `--api-key`. The command sorts by two columns and writes sizes: of a request without its data, too."""
+    kept, emptied = (searched(aurorax_cli, kind, query).request_id for _ in range(2))
+    aurorax.search.requests.cancel(aurorax.search.ephemeris.get_request_url(emptied))
     admin = ("--api-key", keys["Administrator"], "search", "util")
-    ran = aurorax_cli(*admin, "list_search_requests", "--search-type", "ephemeris", "--order", "result_count",
-                      "--second-order", "query_duration", "--reversed")  # fmt: skip
+    orders = ("--order", "result_count", "--second-order", "query_duration", "--reversed")
+    ran = aurorax_cli(*admin, "list_search_requests", "--search-type", "ephemeris", *orders)
     assert ran.code == 0, ran.output
-    rows = [line for line in ran.lines[2:] if request_id in line]
-    assert len(rows) == 1 and " 127.0.0.1 " in rows[0] and " 10 " in rows[0]
-    ran = aurorax_cli(*admin, "delete_search_request", request_id)
-    assert (ran.code, ran.output) == (0, f"Successfully deleted request '{request_id}'\n")
-    assert aurorax_cli("search", kind, "get_status", request_id).code == 1
+    for request_id in (kept, emptied):
+        (row,) = [line for line in ran.lines[2:] if request_id in line]
+        assert " 127.0.0.1 " in row and " 10 " in row
+        ran_delete = aurorax_cli(*admin, "delete_search_request", request_id)
+        assert (ran_delete.code, ran_delete.output) == (0, f"Successfully deleted request '{request_id}'\n")
+        assert aurorax_cli("search", kind, "get_status", request_id).code == 1

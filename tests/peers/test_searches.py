@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -183,6 +185,34 @@ def test_a_cancelled_search_is_told_verbosely(
     assert search.cancel() == 0
     search.cancel(wait=True, verbose=True, poll_interval=0.05)
     assert capsys.readouterr().out.endswith("The request has been cancelled\n")
+
+
+def test_a_search_that_fails_while_it_is_waited_for_is_an_error(
+    slow_aurorax: Any, slow_url: str, pyaurorax: Any, keys: dict[str, str]
+) -> None:
+    """The client looks at the error only once `data_uri` is set, and then tells the last line of the log.
+
+    Whatever ends a search badly looks alike to it; here somebody else cancels it, who finds it as administrators do.
+    """
+
+    def ask(method: str, path: str) -> bytes:
+        headers = {"x-aurorax-api-key": keys["Administrator"]}
+        request = urllib.request.Request(f"{slow_url}/api/v1/{path}", method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return bytes(answer.read())
+
+    def cancel() -> None:
+        while not (active := json.loads(ask("GET", "utils/admin/search_requests?active=true&search_type=ephemeris"))):
+            time.sleep(0.02)
+        for one in active:
+            ask("DELETE", f"ephemeris/requests/{one['request_id']}")
+
+    with ThreadPoolExecutor() as threads:
+        cancelled = threads.submit(cancel)
+        with pytest.raises(pyaurorax.AuroraXSearchError) as caught:
+            slow_aurorax.search.ephemeris.search(*TEN_MINUTES, programs=["swarm"], poll_interval=0.05)
+        cancelled.result()
+    assert "cancel" in str(caught.value).lower()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -543,9 +543,7 @@ class Finder:
         self._close([], None)
         runs = _Runs.concatenate(self._found) if self._found else self._no_runs()
         order = np.lexsort((*(runs.sources[:, block] for block in reversed(range(len(self._names)))), runs.first))
-        counters = Counters(
-            self._events, self._intervals, len(runs), math.prod(len(ids) for ids in self._identifiers)
-        )
+        counters = Counters(self._events, self._intervals, len(runs), math.prod(len(ids) for ids in self._identifiers))
         pairs = tuple((limit.one, limit.other) for limit in self._limits)
         self._found = []
         return Search(counters, self._identifiers, pairs, 60 // self._steps_a_minute, runs.take(order))

@@ -584,7 +584,8 @@ def _listed(search: Search) -> JsonObject:
         "active": end is None,
         "query_duration": _duration_ms(search),
         "result_file_exists": _file_exists(search),
-        "file_size": end.file_size if end is not None and _file_exists(search) else None,
+        # Of a deleted file too: the official command line cannot print a finished search without a size.
+        "file_size": None if end is None else end.file_size,
         "result_count": None if end is None else end.result_count,
         "error_condition": end is not None and end.error_condition,
     }

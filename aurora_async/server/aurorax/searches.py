@@ -93,7 +93,7 @@ class Search:
     """One search as the service knows it at the moment."""
 
     __slots__ = (
-        "_body", "_body_is_final", "deleted_us", "end", "ip_address", "job", "kind", "lines", "owner",
+        "_body", "_body_is_final", "deleted_us", "end", "ip_address", "is_cancelled", "job", "kind", "lines", "owner",
         "preparation", "query", "request_id", "requested_us",
     )  # fmt: skip
 
@@ -110,6 +110,7 @@ class Search:
         self.lines: list[Line] = []
         self.end: End | None = None
         self.deleted_us: int | None = None
+        self.is_cancelled = False
         self.job: Job[Outcome] | None = None
         self.preparation: asyncio.Task[None] | None = None
         self._body: bytes | None = None
@@ -349,7 +350,10 @@ class Searches:
 
     def _ended(self, search: Search, result: asyncio.Future[Outcome]) -> None:
         """Write down how a search ended, and show it when that is committed."""
-        if search.end is not None or search.request_id not in self._unfinished or result.cancelled():
+        # A search that is cancelled in the very moment in which its job ends is cancelled.
+        if search.is_cancelled or search.end is not None or search.request_id not in self._unfinished:
+            return
+        if result.cancelled():
             return
         error = result.exception()
         if isinstance(error, TaskCancelled):
@@ -411,6 +415,7 @@ class Searches:
 
     async def cancel(self, search: Search) -> None:
         """End a search that is not over yet, at once."""
+        search.is_cancelled = True
         self._stop(search)
         end = self._bad_end(search, now_us())
         search.lines = [line for line in search.lines if line[2] <= end.completed_us]

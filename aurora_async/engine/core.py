@@ -1,0 +1,106 @@
+"""What all requests of one client share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio.abc
+
+from aurora_async.config import Config
+from aurora_async.engine.cancel import Canceller, outlast
+from aurora_async.engine.deadline import Deadline
+from aurora_async.engine.events import Event, EventKind, Events
+from aurora_async.engine.poller import Poller
+from aurora_async.engine.protocol import Named, RequestId, Service
+from aurora_async.engine.submission import Submission
+from aurora_async.errors import AuroraError, ClientClosed
+from aurora_async.http import Session
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """Submits, and ends what is under way when the client closes. Session and task groups are borrowed from the client.
+
+    `tasks` ends with the client; `cleaning` ends after it, so that what is called off on the service can be waited for.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        session: Session,
+        tasks: anyio.abc.TaskGroup,
+        cleaning: anyio.abc.TaskGroup,
+    ) -> None:
+        self.config = config
+        self.session = session
+        self.tasks = tasks
+        self.events = Events()
+        self.canceller = Canceller(cleaning, config.timeouts.cancel_s)
+        # Some control connections stay free, so that looks which hang never keep a submission waiting.
+        looks = max(1, config.limits.control_connections * 3 // 4)
+        self.poller = Poller(tasks, config.polling, at_once=looks)
+        self._cleaning = cleaning
+        self._submissions: set[Submission] = set()
+        self._waits: dict[object, tuple[Service[Any], RequestId]] = {}
+        self._closed = False
+
+    async def submit(self, service: Service[Any], query: Any, deadline: Deadline) -> RequestId:
+        """Submit `query` and return the identifier the service uses; cancelled, it is cancelled there too."""
+        self.check_open()
+        submission = Submission(service, query, deadline, self.config, self.canceller)
+        chosen = submission.request_id
+        self._submissions.add(submission)
+        # It shields itself, so that neither the caller nor a scope around the client cuts it in the middle.
+        self._cleaning.start_soon(submission.run, name=f"submit {chosen}")
+        try:
+            await submission.ended.wait()
+        except GeneratorExit:
+            submission.leave()
+            raise
+        except BaseException:
+            await outlast(submission.leave())
+            raise
+        finally:
+            self._submissions.discard(submission)
+        try:
+            accepted = submission.result()
+        except AuroraError as error:
+            self.emit(EventKind.FAILED, service, chosen or "", query=query, error=error)
+            raise
+        self.emit(EventKind.SUBMITTED, service, accepted, query=query)
+        return accepted
+
+    def emit(self, kind: EventKind, service: Named, request_id: RequestId, **facts: Any) -> None:
+        """Tell listeners, when there are any."""
+        if self.events.heard:
+            self.events.emit(Event(kind=kind, service=service.name, request_id=request_id, **facts))
+
+    def attach(self, key: object, service: Service[Any], request_id: RequestId) -> None:
+        """Note that somebody waits for a request: it is cancelled on the service when the client closes."""
+        self._waits[key] = (service, request_id)
+
+    def release(self, key: object) -> None:
+        """Note that nobody waits for it any more."""
+        self._waits.pop(key, None)
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        """Put work into the client's task group."""
+        self.check_open()
+        self.tasks.start_soon(work, name=name)
+
+    def check_open(self) -> None:
+        """Raise `ClientClosed` unless the client is open."""
+        if self._closed:
+            raise ClientClosed
+
+    def close(self) -> None:
+        """End what waits here, and begin to cancel it on the service."""
+        self._closed = True
+        for submission in self._submissions:
+            submission.leave()
+        for service, request_id in self._waits.values():
+            self.canceller.start(service, request_id)
+        self.poller.close()
+        self.events.close()
