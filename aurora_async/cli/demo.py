@@ -251,9 +251,10 @@ def _print_times(console: Console, results: _Results) -> None:
     each_s = [max(work_s, results.server_time_s) for work_s in results.work_s]
     others_s = sum(math.ceil(max(seconds, 0.001) / _LOOK_EVERY_S) * _LOOK_EVERY_S for seconds in each_s)
     rows = [(f"{numbers.plural(len(results.outcomes), 'search')} at once", numbers.duration(results.wall_s), "")]
+    rows.append(("sum of the individual search times", numbers.duration(sum(each_s)), "on the server"))
     if others_s > results.wall_s:
-        times = f"{others_s / results.wall_s:.1f} times as long"
-        rows.append(("one after another, with a look a second", numbers.duration(others_s), times))
+        times = f"estimated, {others_s / results.wall_s:.1f} times as long"
+        rows.append(("one by one, with a look a second", numbers.duration(others_s), times))
     fetched = sum(outcome.saved.bytes for outcome in results.outcomes if outcome.saved is not None)
     rows.append(("written to disk", numbers.size(fetched), ""))
     memory = _peak_bytes()

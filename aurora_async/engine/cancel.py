@@ -63,20 +63,24 @@ class Canceller:
 
     async def _try(self, service: Service[Any], request_id: RequestId, sure: bool) -> None:
         try:
-            with anyio.fail_after(self._cancel_s):
-                known = await service.cancel(request_id)
-                self._answered_at = anyio.current_time()
-                if not known and not sure:
-                    await anyio.sleep(_ASK_AGAIN_S)
-                    known = await service.cancel(request_id)
-                if not known:
-                    logger.info("request %s was not cancelled: the service does not know it", request_id)
+            known = await self._ask(service, request_id)
+            if not known and not sure:
+                await anyio.sleep(_ASK_AGAIN_S)
+                known = await self._ask(service, request_id)
+            if not known:
+                logger.info("request %s was not cancelled: the service does not know it", request_id)
         except TimeoutError:
             logger.warning("request %s: no answer to its cancellation within %g s", request_id, self._cancel_s)
         except AuroraError as error:
             logger.warning("request %s could not be cancelled and goes on on the service: %s", request_id, error)
         except Exception:
             logger.exception("request %s could not be cancelled", request_id)
+
+    async def _ask(self, service: Service[Any], request_id: RequestId) -> bool:
+        with anyio.fail_after(self._cancel_s):
+            known = await service.cancel(request_id)
+        self._answered_at = anyio.current_time()
+        return known
 
 
 async def outlast(event: anyio.Event) -> None:

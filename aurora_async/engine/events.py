@@ -79,6 +79,7 @@ class Events:
                 yield stream
         finally:
             self._streams.remove(stream)
+            stream.close()
 
     def close(self) -> None:
         """End the streams; what waits in them can still be read."""
