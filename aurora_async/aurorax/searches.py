@@ -132,9 +132,10 @@ class _SearchService:
 
     def outputs(self, status: RequestStatus) -> Sequence[Output]:
         target = f"{self._path(status.request_id)}/data"
-        if self.response_format is None:
-            return [Output(name="data", target=target, records=status.records)]
-        return [Output(name="data", target=target, method="POST", body=self.response_format, records=status.records)]
+        output = Output(name="data", target=target, records=status.records, size_bytes=status.result_bytes)
+        if self.response_format is not None:
+            output = attrs.evolve(output, method="POST", body=self.response_format)
+        return [output]
 
     def _path(self, request_id: RequestId) -> str:
         return f"{self.kind.path}/requests/{request_id}"

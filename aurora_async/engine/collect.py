@@ -24,12 +24,13 @@ from aurora_async.errors import (
     ResultMissing,
 )
 from aurora_async.http import Body, Session
-from aurora_async.http.retry import RetryPolicy
-from aurora_async.transfer import Form, Saved, blocks, download
+from aurora_async.transfer import Form, Saved, blocks, download, parse
 
 __all__ = ["RecordKind", "Result", "check_form", "file_in"]
 
 logger = logging.getLogger(__name__)
+
+_SMALL_BYTES = 64 * 1024
 
 RecordT = TypeVar("RecordT")
 T = TypeVar("T")
@@ -79,6 +80,8 @@ class Result(Generic[RecordT]):
         """Return all records. A transfer that is cut is made again."""
 
         async def read(output: Output) -> list[RecordT]:
+            if output.size_bytes is not None and output.size_bytes <= _SMALL_BYTES:
+                return await self._small(output, deadline)
             found: list[RecordT] = []
             async with aclosing(self._blocks_of(output, deadline)) as read_blocks:
                 async for block in read_blocks:
@@ -127,14 +130,22 @@ class Result(Generic[RecordT]):
                     return
                 yield block.records
 
+    async def _small(self, output: Output, deadline: Deadline) -> list[RecordT]:
+        """Read a body in one piece: for one of a few records, streaming costs more than the exchange."""
+        with self._gone_told(), deadline.scope("reading the result", self._request_id):
+            answer = await self._session.exchange(
+                output.method, output.target, body=output.body, repeat=True, attempts=output.attempts, lane="body"
+            )
+            self._tell(EventKind.BYTES, bytes=len(answer.body))
+            return parse(answer.body, self._kind.record_type, url=answer.url, expected_records=output.records)
+
     def _open(self, output: Output) -> AbstractAsyncContextManager[Body]:
         # Results are only read here, by GET or by a POST that stores nothing, so asking twice is harmless.
         return self._session.open(output.method, output.target, body=output.body, repeat=True, attempts=output.attempts)
 
     async def _again_if_cut(self, transfer: Callable[[Output], Awaitable[T]], output: Output, deadline: Deadline) -> T:
-        retries = self._session.config.retries
-        waits = RetryPolicy(retries=retries).waits()
-        left = output.attempts or retries.attempts
+        waits = self._session.retry_policy.waits()
+        left = output.attempts or self._session.config.retries.attempts
         while True:
             left -= 1
             try:

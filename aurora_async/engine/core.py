@@ -49,7 +49,7 @@ class Engine:
     async def submit(self, service: Service[Any], query: Any, deadline: Deadline) -> RequestId:
         """Submit `query` and return the identifier the service uses; cancelled, it is cancelled there too."""
         self.check_open()
-        submission = Submission(service, query, deadline, self.config, self.canceller)
+        submission = Submission(service, query, deadline, self.session, self.canceller)
         chosen = submission.request_id
         self._submissions.add(submission)
         # It shields itself, so that neither the caller nor a scope around the client cuts it in the middle.

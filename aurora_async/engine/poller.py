@@ -206,10 +206,7 @@ class Poller:
         family.watches[watch.order] = watch
         self._watching += 1
         try:
-            if since is None:
-                self._put(watch, now)
-            else:
-                self._plan(watch)
+            self._plan_first(watch, now)
             return await watch.done
         finally:
             del family.watches[watch.order]
@@ -233,6 +230,13 @@ class Poller:
         if len(self._heap) > 2 * self._watching + 64:
             self._heap = [entry for entry in self._heap if entry[1] == entry[2].ticket]
             heapq.heapify(self._heap)
+
+    def _plan_first(self, watch: _Watch, now: float) -> None:
+        """One that was submitted elsewhere, or a while ago, may be over already: what was not looked at is due."""
+        if watch.since is None or now - watch.since > self._schedule.polling.floor_s:
+            self._put(watch, now)
+        else:
+            self._plan(watch)
 
     def _plan(self, watch: _Watch, hint_s: float | None = None) -> None:
         now = self._loop.time()

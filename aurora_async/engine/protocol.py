@@ -79,6 +79,8 @@ class Output:
     body: bytes | None = None
     records: int | None = None
     """How many records it must hold, where the service said so."""
+    size_bytes: int | None = None
+    """About how large it is, where the service said so."""
     attempts: int | None = None
     """Most tries to fetch it; None: as configured."""
 

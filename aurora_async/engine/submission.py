@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 
-from aurora_async.config import Config
 from aurora_async.engine.cancel import Canceller
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.protocol import RequestId, Service
@@ -22,7 +21,8 @@ from aurora_async.errors import (
     NotFound,
     ServerError,
 )
-from aurora_async.http.retry import RetryPolicy, may_pass
+from aurora_async.http import Session
+from aurora_async.http.retry import may_pass
 
 __all__ = ["Submission"]
 
@@ -37,14 +37,14 @@ class Submission:
     """
 
     def __init__(
-        self, service: Service[Any], query: Any, deadline: Deadline, config: Config, canceller: Canceller
+        self, service: Service[Any], query: Any, deadline: Deadline, session: Session, canceller: Canceller
     ) -> None:
         self._service = service
         self._query = query
         self._deadline = deadline
-        self._config = config
+        self._config = session.config
+        self._policy = session.retry_policy
         self._canceller = canceller
-        self._policy = RetryPolicy(retries=config.retries)
         self._error: Exception | None = None
         self._accepted = False
         self._may_exist = False

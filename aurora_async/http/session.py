@@ -282,7 +282,7 @@ class Session:
         """
         self.config = Config() if config is None else config
         self._ssl_context = ssl_context
-        self._policy = RetryPolicy(retries=self.config.retries, rng=rng or random.Random())
+        self.retry_policy = RetryPolicy(retries=self.config.retries, rng=rng or random.Random())
         base = _as_url(self.config.base_url)
         self._base = str(base.with_user(None)).rstrip("/")
         fixed = {}
@@ -396,7 +396,7 @@ class Session:
         method = method.upper()
         url, key = self._resolve(target, params)
         tries_left = self.config.retries.attempts if attempts is None else attempts
-        waits = self._policy.waits()
+        waits = self.retry_policy.waits()
         while True:
             tries_left -= 1
             try:
@@ -424,7 +424,7 @@ class Session:
         method = method.upper()
         url, key = self._resolve(target, params)
         tries_left = self.config.retries.attempts if attempts is None else attempts
-        waits = self._policy.waits()
+        waits = self.retry_policy.waits()
         while True:
             tries_left -= 1
             try:
@@ -445,7 +445,7 @@ class Session:
         if tries_left <= 0 or not is_worth_repeating(error, method=method, repeat=repeat):
             raise error
         left_s = anyio.current_effective_deadline() - anyio.current_time()
-        wait_s = self._policy.wait_s(error, next(waits), left_s)
+        wait_s = self.retry_policy.wait_s(error, next(waits), left_s)
         if wait_s is None:
             raise error
         logger.debug("%s; trying again in %.2f s", error, wait_s)

@@ -97,8 +97,10 @@ class Routes:
             return error_answer(400, "AssertionError", str(error))
         except web.HTTPRequestEntityTooLarge as error:
             return error_answer(413, "Other", error.text or "the body is too large")
-        except (ConnectionError, asyncio.CancelledError):
-            raise
+        except ConnectionError:
+            # Who asked has gone: nobody reads this answer, and a log full of departures helps nobody.
+            logger.debug("%s %s: the client went away", request.method, request.path)
+            return web.Response(status=499)
         except Exception:
             logger.exception("%s %s failed", request.method, request.path)
             return error_answer(500, "ApplicationError", "an error inside the local service; its log has the details")

@@ -1,7 +1,7 @@
 """Bodies larger than memory: cut into records, saved whole or not at all."""
 
 from aurora_async.transfer.cutter import Block, RecordCounter, RecordCutter
-from aurora_async.transfer.download import Body, Form, blocks, download, records
+from aurora_async.transfer.download import Body, Form, blocks, download, parse, records
 from aurora_async.transfer.sink import Check, PartFile, Saved, ensure_writable, save
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "blocks",
     "download",
     "ensure_writable",
+    "parse",
     "records",
     "save",
 ]

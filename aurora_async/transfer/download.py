@@ -25,7 +25,7 @@ from aurora_async.errors import IncompleteBody, InvalidInput, WrongContent
 from aurora_async.transfer.cutter import RAW_BLOCK_BYTES, Block, RecordCounter, RecordCutter
 from aurora_async.transfer.sink import PartFile, Saved, pump, refuse_other_length
 
-__all__ = ["Body", "Form", "blocks", "download", "records"]
+__all__ = ["Body", "Form", "blocks", "download", "parse", "records"]
 
 T = TypeVar("T")
 
@@ -129,6 +129,14 @@ async def _cut(cutter: RecordCutter[T], cut: Iterator[Block[T]]) -> Iterable[Blo
         return cut
     # A huge record: even a single look at it would hold up everybody else on the loop.
     return await anyio.to_thread.run_sync(list, cut)
+
+
+def parse(text: bytes, record_type: type[T] | None = None, *, url: str, expected_records: int | None = None) -> list[T]:
+    """Return the records of a small body that is in memory already; errors are those of `records`."""
+    cutter: RecordCutter[T] = RecordCutter(record_type, url=url)
+    found = cutter.feed(text) + cutter.finish()
+    _refuse_other_count(cutter.count, expected_records, url, None)
+    return found
 
 
 async def download(

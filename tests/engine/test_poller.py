@@ -217,6 +217,15 @@ async def test_a_request_of_another_time_is_looked_at_at_once() -> None:
             await poller.final_status(service, "0/x", likeness="x", since=None, on_status=lambda status: None)
 
 
+async def test_one_that_was_submitted_a_while_ago_is_looked_at_at_once() -> None:
+    """Whoever does something else before waiting does not pay for it twice."""
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, Polling(floor_s=1, ceiling_s=60), at_once=2)
+        since = asyncio.get_running_loop().time() - 600
+        async with asyncio.timeout(2):
+            await poller.final_status(service, "0/x", likeness=None, since=since, on_status=lambda status: None)
+
+
 async def test_a_bug_in_a_service_ends_one_wait() -> None:
     """Whatever a service's code raises reaches the one who waits for that request, and nobody else."""
     async with anyio.create_task_group() as tasks:

@@ -220,6 +220,7 @@ class Searches:
         self._jobs = jobs
         self._folder = folder
         self._server_time_us = round(server_time_s * 1e6)
+        self._closed = False
         self._plan = plan
         self._remembered = remembered
         self._days = DayCache(jobs.days_folder)
@@ -229,6 +230,7 @@ class Searches:
 
     async def close(self) -> None:
         """Stop what is being prepared; what runs is stopped by the jobs' owner, and resumed by the next service."""
+        self._closed = True
         for preparation in self._preparing:
             preparation.cancel()
         await asyncio.gather(*self._preparing, return_exceptions=True)
@@ -275,7 +277,12 @@ class Searches:
         self._jobs.check_room()
         await self._store.add_search(search.as_row())
         self._unfinished[search.request_id] = search
-        self._start(search, query, document)
+        if self._server_time_us:
+            # A service that takes its time takes it in a queue as well: a burst is accepted before it is worked on.
+            wait_s = self._server_time_us / 4e6
+            asyncio.get_running_loop().call_later(wait_s, self._start_later, search, query, document)
+        else:
+            self._start(search, query, document)
         return search
 
     async def get(self, request_id: str) -> Search | None:
@@ -297,6 +304,10 @@ class Searches:
         return search
 
     # Running --------------------------------------------------------------------------------------------------------
+
+    def _start_later(self, search: Search, query: Query, document: Mapping[str, Any]) -> None:
+        if not (self._closed or search.is_cancelled or search.end is not None):
+            self._start(search, query, document)
 
     def _start(self, search: Search, query: Query, document: Mapping[str, Any]) -> None:
         try:

@@ -158,13 +158,13 @@ class DataSources:
     def _make_stats(self, identifier: int, slow: bool) -> Record:
         count, first, last = self._ephemeris_stats(identifier, slow)
         product_counts = [
-            (day, count)
+            (day, of_day)
             for day in self._days(identifier, date.min, date.max, True)
-            if (count := products.count_products(identifier, day))
+            if (of_day := products.count_products(identifier, day))
         ]
         return {
             "ephemeris_count": count,
-            "data_product_count": sum(count for _, count in product_counts),
+            "data_product_count": sum(of_day for _, of_day in product_counts),
             "earliest_ephemeris_loaded": None if first is None else to_wire(first),
             "latest_ephemeris_loaded": None if last is None else to_wire(last),
             "earliest_data_product_loaded": f"{product_counts[0][0]}T00:00:00" if product_counts else None,
