@@ -2,7 +2,7 @@
 
 The local service is told to take 2 s for each search; the ideal client ends after 2 s, whatever their number. Accepting
 a thousand takes the service itself a while, so the table also tells when it had the last one over, by its own clock.
-The queries are ten-minute ephemeris windows, made as requests (submit, look, fetch), each with ten records (about 6 kB).
+The queries are ten-minute ephemeris windows, made as requests (submit, look, fetch), each with ten records (6 kB).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ async def pyaurorax(base_url: str, count: int, threads: int = 100) -> Mapping[st
 
     import pyaurorax as official
 
-    client = official.PyAuroraX(api_base_url=base_url, api_timeout=120, progress_bar_backend="none")
+    client = official.PyAuroraX(api_base_url=base_url, api_timeout=120, progress_bar_backend="standard")
     client.search.ephemeris.search(*windows(1)[0], platforms=["swarma"])
 
     def search(window: tuple[datetime, datetime]) -> int:

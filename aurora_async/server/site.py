@@ -106,7 +106,7 @@ class Routes:
             return error_answer(500, "ApplicationError", "an error inside the local service; its log has the details")
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.path
+        path = "/" + request.path.lstrip("/")  # a base URL with a slash at its end makes two of them
         node: _Node | None = self._root
         variables = []
         for part in path.split("/")[1:]:

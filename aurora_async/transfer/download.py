@@ -33,8 +33,8 @@ Form = Literal["body", "json", "jsonl"]
 
 _CHUNK_BYTES = 128 * 1024
 _WINDOW_BYTES = 2 * 1024 * 1024
-_RUNS_BYTES = 2 * 1024 * 1024
-_RUN_BYTES = 8 * 1024
+_RUNS_BYTES = 4 * 1024 * 1024
+_RUN_BYTES = 4 * 1024
 _MERGED_BYTES = 1024 * 1024
 _THREAD_FROM_BYTES = 256 * 1024
 
@@ -163,7 +163,7 @@ async def download(
             spelled as the server spelled them.
         sort_key: For `json`: sort by this text (`start`, `epoch`) of each record, equal ones in the server's order,
             those without it at the end. A body in order costs nothing more; any other is sorted on disk, which for a
-            while takes the size of the file once more, and some 25 KiB of memory for each 2 MiB of body above 512 MiB.
+            while takes the size of the file once more, and some 15 KiB of memory for each 2 MiB of body.
         sha256: Compute the digest of the file.
         overwrite: False never replaces a file.
 
