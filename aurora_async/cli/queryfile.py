@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+import aiofiles
 import anyio
 
 from aurora_async.aurorax.models import Query
@@ -63,7 +64,7 @@ async def _read(name: str) -> bytes:
         raise InvalidInput(name, "is a folder; give a JSON file")
     if not stat.S_ISREG(mode):
         return await _in_daemon_thread(lambda: _read_bounded(name))  # `<(…)`: a pipe, as slow as its writer
-    async with await path.open("rb") as file:
+    async with aiofiles.open(name, "rb") as file:
         return await file.read(MAX_BYTES + 1)
 
 

@@ -199,9 +199,10 @@ _PAGE = """<!doctype html>
 <title>aurora_async: local services</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; }}
-pre {{ background: #f4f4f4; padding: .8em 1em; overflow-x: auto; }}
+pre {{ background: #f4f4f4; padding: .8em 1em; overflow-x: auto; font-size: 14px; }}
 table {{ border-collapse: collapse; font-size: 14px; }}
-th, td {{ text-align: left; padding: .15em .8em .15em 0; border-bottom: 1px solid #ddd; }}
+th, td {{ text-align: left; padding: .15em .8em .15em 0; border-bottom: 1px solid #ddd; white-space: nowrap; }}
+.wide {{ overflow-x: auto; }}
 </style>
 </head>
 <body>
@@ -223,11 +224,13 @@ aurorax = pyaurorax.PyAuroraX(api_base_url="{base_url}")</pre>
 curl -i {base_url}/api/v1/ephemeris/search -H 'Content-Type: application/json' -d \\
   '{{"start": "2020-01-01T00:00:00", "end": "2020-01-01T00:09:59", "data_sources": {{"platforms": ["swarma"]}}}}'</pre>
 <h2>{count} data sources</h2>
+<div class="wide">
 <table>
 <tr><th>Identifier</th><th>Name</th><th>Program</th><th>Platform</th><th>Instrument type</th><th>Type</th>
 <th>Ephemeris</th></tr>
 {rows}
 </table>
+</div>
 </body>
 </html>
 """

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+import aiofiles.threadpool
 import msgspec
 from aiohttp import web
 
@@ -214,8 +215,9 @@ async def answer_file(request: web.BaseRequest, path: Path) -> web.StreamRespons
         response.content_length = end - begin
         await response.prepare(request)
         if request.method != "HEAD":
+            reader = aiofiles.threadpool.wrap(file)
             while begin < end:
-                chunk = await asyncio.to_thread(file.read, min(CHUNK_BYTES, end - begin))
+                chunk = await reader.read(min(CHUNK_BYTES, end - begin))
                 await response.write(chunk)
                 begin += len(chunk)
         await response.write_eof()

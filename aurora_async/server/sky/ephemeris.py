@@ -138,16 +138,19 @@ def computable(identifier: int) -> bool:
     return available_days(identifier) is not None
 
 
+_FIRST_GROUND_DAY = dt.date(2000, 1, 1)
+
+
 @functools.cache
 def available_days(identifier: int) -> tuple[dt.date, dt.date] | None:
     """Return the first and the last day with computed records, None when there are none.
 
     Spacecraft: 180 days before the first to 180 days after the last element set, gaps bridged (every record tells the
-    age of its set). Ground instruments: the years of IGRF; when an array was built is not known here.
+    age of its set). Ground instruments: from 2000, before the oldest of their arrays was built, to the end of IGRF;
+    when each was built is not known here.
     """
     if identifier in station_of_identifier():
-        epochs = gauss_coefficients().epochs
-        return dt.date(int(epochs[0]), 1, 1), dt.date(int(epochs[-1]) - 1, 12, 31)
+        return _FIRST_GROUND_DAY, dt.date(int(gauss_coefficients().epochs[-1]) - 1, 12, 31)
     return validity(identifier)
 
 
