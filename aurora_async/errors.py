@@ -341,8 +341,8 @@ class TransferError(AuroraError):
         self.reason = reason
 
     def __str__(self) -> str:
-        onto = f" to {self.target}" if self.target is not None else ""
-        return f"{self.url}{onto}: {self.reason}"
+        where = " to ".join(str(place) for place in (self.url, self.target) if place)
+        return f"{where}: {self.reason}"
 
 
 class IncompleteBody(TransferError):

@@ -33,6 +33,8 @@ async def read_query_file(name: str, kind: Kind) -> Query:
         data = await _read(name)
     except OSError as error:
         raise InvalidInput(shown, f"cannot be read: {(error.strerror or str(error)).lower()}") from None
+    except InvalidInput:
+        raise
     except ValueError as error:  # a NUL byte in the name
         raise InvalidInput(shown, f"cannot be read: {error}") from None
     if len(data) > MAX_BYTES:
