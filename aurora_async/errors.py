@@ -3,6 +3,7 @@
     AuroraError
     ├── InvalidInput (ValueError)     refused before anything was sent
     │   └── InvalidQuery              a query field; also what a service refuses with 400
+    ├── MissingExtra (ImportError)    an optional part of the package is needed and not installed
     ├── HttpError                     a service answered, and the answer is an error
     │   ├── BadRequest                400, 422
     │   ├── Unauthorized              401
@@ -38,6 +39,8 @@
             ├── TargetExists
             └── DiskFull
 
+A service adds what only it can raise: `aurorax.NoSuchSource`, `aurorax.UploadFailed`.
+
 Each fact in a message is also an attribute. Only `http` and the `wire` modules turn foreign errors into these.
 """
 
@@ -64,6 +67,7 @@ __all__ = [
     "InvalidQuery",
     "MaintenanceMode",
     "MalformedAnswer",
+    "MissingExtra",
     "NameNotResolved",
     "NotFound",
     "ReadTimeout",
@@ -115,6 +119,18 @@ class InvalidInput(AuroraError, ValueError):
 
 class InvalidQuery(InvalidInput):
     """A query that cannot be right, refused by this package or (400) by the service, whose own wording is `reason`."""
+
+
+class MissingExtra(AuroraError, ImportError):
+    """A verb needs the library `missing`, which comes with the optional part `extra` of the package."""
+
+    def __init__(self, extra: str, missing: str) -> None:
+        super().__init__(extra, missing)
+        self.extra = extra
+        self.missing = missing
+
+    def __str__(self) -> str:
+        return f'{self.missing} is not installed, and this needs it: pip install "aurora-async[{self.extra}]"'
 
 
 class HttpError(AuroraError):
@@ -249,7 +265,7 @@ class ClientClosed(AuroraError, RuntimeError):
     def __str__(self) -> str:
         if self.request_id is not None:
             return f"the client was closed, and request {self.request_id} cancelled with it"
-        return "the client is closed: use it inside `async with`"
+        return "the client is closed: use it inside its `async with` (or `with`) block"
 
 
 class RunCancelled(AuroraError, RuntimeError):

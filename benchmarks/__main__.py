@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 
-from benchmarks import large_body, many_searches
+from benchmarks import blocking_calls, large_body, many_searches
 
 
 def main() -> None:
@@ -19,7 +19,11 @@ def main() -> None:
     peers = ["--peers"] if options.peers else []
     # The tables are for people; a machine gets one object and nothing else on stdout.
     with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
-        found = {"many_searches": many_searches.main(peers), "large_body": large_body.main([])}
+        found = {
+            "many_searches": many_searches.main(peers),
+            "large_body": large_body.main([]),
+            "blocking_calls": blocking_calls.main([]),
+        }
     if options.json:
         print(json.dumps(found, indent=2))
 

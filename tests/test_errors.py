@@ -21,6 +21,7 @@ from aurora_async.errors import (
     InvalidInput,
     MaintenanceMode,
     MalformedAnswer,
+    MissingExtra,
     ReadTimeout,
     RequestError,
     ResultMissing,
@@ -43,6 +44,8 @@ def made(kind: type[AuroraError]) -> AuroraError:
     """Build an instance with every fact that its class can carry."""
     if issubclass(kind, InvalidInput):
         return kind("space[1].hemisphere", "'north' is unknown; use one or more of northern, southern")
+    if kind is MissingExtra:
+        return MissingExtra("parquet", "pyarrow")
     if issubclass(kind, HttpError):
         return kind("POST", URL, 418, "Conflict", "still in use", 2.5)
     if issubclass(kind, TransportError):

@@ -35,7 +35,7 @@ ABOVE_ALL = ("testing", "__main__")
 HEAVY = {
     "numpy": {"server": "anywhere", "transfer.tables": "lazily", "plots": "lazily"},
     "sgp4": {"server": "anywhere"},
-    "aacgmv2": {"server": "lazily"},
+    "aacgmv2": {"aurorax.geometry": "lazily", "server": "lazily"},
     "pandas": {"transfer.tables": "lazily"},
     "pyarrow": {"transfer.tables": "lazily"},
     "matplotlib": {"plots": "lazily"},

@@ -1,6 +1,11 @@
 """AuroraX: conjunctions, ephemeris, data products."""
 
+from aurora_async.aurorax.admin import Account, Administration, SearchRequest
+from aurora_async.aurorax.availability import Availability, AvailabilityCounts
 from aurora_async.aurorax.client import AuroraX
+from aurora_async.aurorax.conjunctions import ConjunctionSearches
+from aurora_async.aurorax.data_products import DataProductSearches
+from aurora_async.aurorax.ephemeris import EphemerisSearches
 from aurora_async.aurorax.filters import MetadataExpression, MetadataFilter
 from aurora_async.aurorax.models import (
     Conjunction,
@@ -20,27 +25,42 @@ from aurora_async.aurorax.models import (
     SchemaField,
     SpaceBlock,
 )
+from aurora_async.aurorax.records import ChunkOutcome, UploadFailed, UploadReport
 from aurora_async.aurorax.searches import Searches
+from aurora_async.aurorax.sources import NoSuchSource, Sources
 
 __all__ = [
+    "Account",
+    "Administration",
     "AuroraX",
+    "Availability",
+    "AvailabilityCounts",
+    "ChunkOutcome",
     "Conjunction",
     "ConjunctionQuery",
+    "ConjunctionSearches",
     "CustomLocationsBlock",
     "DataProduct",
     "DataProductQuery",
+    "DataProductSearches",
     "DataSource",
     "DataSourceStatistics",
     "Ephemeris",
     "EphemerisQuery",
+    "EphemerisSearches",
     "EventsBlock",
     "GroundBlock",
     "Location",
     "MetadataExpression",
     "MetadataFilter",
+    "NoSuchSource",
     "PairConjunction",
     "Query",
     "SchemaField",
+    "SearchRequest",
     "Searches",
+    "Sources",
     "SpaceBlock",
+    "UploadFailed",
+    "UploadReport",
 ]

@@ -1,39 +1,47 @@
-"""The AuroraX client: one session, one task group, three kinds of search, and many of them at once."""
+"""The AuroraX client: one session, one task group, and everything that AuroraX can be asked."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 import anyio
 import attrs
+import msgspec
 from anyio import AsyncContextManagerMixin
 
-from aurora_async.aurorax.models import (
-    Conjunction,
-    ConjunctionQuery,
-    DataProduct,
-    DataProductQuery,
-    Ephemeris,
-    EphemerisQuery,
-    Query,
-)
+from aurora_async.aurorax.admin import Account, Administration
+from aurora_async.aurorax.availability import AvailabilityCounts
+from aurora_async.aurorax.conjunctions import ConjunctionSearches
+from aurora_async.aurorax.data_products import DataProductSearches
+from aurora_async.aurorax.ephemeris import EphemerisSearches
+from aurora_async.aurorax.models import Query
 from aurora_async.aurorax.searches import ResponseFormat, Searches, encode_format
-from aurora_async.aurorax.wire import KINDS, kind_of
+from aurora_async.aurorax.sources import Sources
+from aurora_async.aurorax.wire import KINDS, decode_answer, kind_of
 from aurora_async.config import Config
 from aurora_async.engine import Engine, Events, Run
 from aurora_async.engine.collect import check_form
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.manager import Work
-from aurora_async.errors import ClientClosed, InvalidInput, bare
-from aurora_async.http import Session
-from aurora_async.times import to_wire
+from aurora_async.errors import ClientClosed, InvalidInput, MalformedAnswer, Unauthorized, bare
+from aurora_async.http import Answer, Session
+from aurora_async.times import parse_wire, to_wire
 from aurora_async.transfer import Form, ensure_writable
 
 __all__ = ["AuroraX"]
+
+_Texts = list[str]
+
+_SEARCHES: Mapping[str, type[Searches[Any, Any]]] = {
+    "conjunctions": ConjunctionSearches,
+    "ephemeris": EphemerisSearches,
+    "data_products": DataProductSearches,
+}
 
 
 class AuroraX(AsyncContextManagerMixin):
@@ -47,6 +55,9 @@ class AuroraX(AsyncContextManagerMixin):
 
     Attributes:
         conjunctions, ephemeris, data_products: The three kinds of search.
+        sources: The data sources.
+        availability: How many records they have, day by day.
+        admin: What only administrators may do.
     """
 
     def __init__(
@@ -97,19 +108,34 @@ class AuroraX(AsyncContextManagerMixin):
             raise failure
 
     @property
-    def conjunctions(self) -> Searches[ConjunctionQuery, Conjunction]:
+    def conjunctions(self) -> ConjunctionSearches:
         """When footprints came close."""
-        return self._searches("conjunctions")
+        return ConjunctionSearches(self._open_engine, KINDS["conjunctions"], synchronous=self._synchronous)
 
     @property
-    def ephemeris(self) -> Searches[EphemerisQuery, Ephemeris]:
+    def ephemeris(self) -> EphemerisSearches:
         """Positions and footprints, minute by minute."""
-        return self._searches("ephemeris")
+        return EphemerisSearches(self._open_engine, KINDS["ephemeris"], synchronous=self._synchronous)
 
     @property
-    def data_products(self) -> Searches[DataProductQuery, DataProduct]:
+    def data_products(self) -> DataProductSearches:
         """Keograms, montages, movies and plots."""
-        return self._searches("data_products")
+        return DataProductSearches(self._open_engine, KINDS["data_products"], synchronous=self._synchronous)
+
+    @property
+    def sources(self) -> Sources:
+        """Spacecraft, instruments and event lists."""
+        return Sources(self._open_engine)
+
+    @property
+    def availability(self) -> AvailabilityCounts:
+        """How many records there are, day by day."""
+        return AvailabilityCounts(self._open_engine)
+
+    @property
+    def admin(self) -> Administration:
+        """What only administrators may do."""
+        return Administration(self._open_engine)
 
     @property
     def events(self) -> Events:
@@ -155,7 +181,8 @@ class AuroraX(AsyncContextManagerMixin):
         encode_format(response_format)
 
         async def search(index: int, query: Query, work: Work) -> None:
-            searches: Searches[Any, Any] = self._searches(kind_of(query).name)
+            kind = kind_of(query)
+            searches = _SEARCHES[kind.name](self._open_engine, kind, synchronous=self._synchronous)
             deadline = Deadline(deadline_s)
             if target is None:
                 request = await searches.submit_until(query, response_format, deadline)
@@ -170,14 +197,113 @@ class AuroraX(AsyncContextManagerMixin):
 
         return Run(queries, search, at_once=at_once, start=engine.start)
 
+    async def authenticate(self, email_address: str, password: str) -> Account:
+        """Log in, and return one's account; all that this client sends from now on is sent by it.
+
+        The token the service gives dies after half an hour without use; the client then logs in again by itself.
+
+        Raises:
+            Unauthorized: Address or password are wrong.
+
+        Source: AuroraX API, POST api/v1/authenticate.
+        """
+        for name, value in (("email_address", email_address), ("password", password)):
+            if not isinstance(value, str) or not value:
+                raise InvalidInput(name, "is empty" if value == "" else "is not a text")
+        session = self._open_engine.session
+        body = msgspec.json.encode({"email_address": email_address, "password": password})
+
+        async def log_in() -> Answer:
+            answer = await session.exchange(
+                "POST", "/api/v1/authenticate", body=body, repeat=True, lane="urgent", anonymous=True
+            )
+            if not answer.headers.get("Authorization"):
+                raise MalformedAnswer(answer.url, "Authorization", "the header with the token is missing")
+            return answer
+
+        async def renew() -> Mapping[str, str]:
+            return {"Authorization": (await log_in()).headers["Authorization"]}
+
+        answer = await log_in()
+        account = decode_answer(answer, Account)
+        token = {"Authorization": answer.headers["Authorization"]}
+        session.add_credential(self.config.base_url, token, renew=renew)
+        return account
+
+    async def end_session(self) -> None:
+        """Log out: the service forgets the token, and this client with it. Without a login nothing happens."""
+        session = self._open_engine.session
+        session.add_credential(self.config.base_url, {})  # a token that has died meanwhile is not renewed for this
+        try:
+            with suppress(Unauthorized):
+                await session.exchange("POST", "/api/v1/authenticate/end_session", repeat=True)
+        finally:
+            session.remove_credential(self.config.base_url)
+
+    async def time_zones(self) -> list[str]:
+        """Return the names of the time zones that `to_utc` understands."""
+        return decode_answer(await self._open_engine.session.exchange("GET", "/api/v1/utils/timezones"), _Texts)
+
+    async def to_utc(self, timestamp: datetime | str, time_zone: str) -> datetime:
+        """Return what a clock in `time_zone` showed as `timestamp` (ISO 8601) as an instant, aware UTC.
+
+        Source: AuroraX API, GET api/v1/utils/timezones/convert.
+        """
+        text = timestamp.isoformat() if isinstance(timestamp, datetime) else timestamp
+        for name, value in (("timestamp", text), ("time_zone", time_zone)):
+            if not isinstance(value, str) or not value.strip():
+                raise InvalidInput(name, f"{value!r} is not a text")
+        target = "/api/v1/utils/timezones/convert"
+        answer = await self._open_engine.session.exchange("GET", target, params={"ts": text, "tz": time_zone})
+        converted = decode_answer(answer, str)
+        try:
+            return parse_wire(converted)
+        except ValueError as error:
+            raise MalformedAnswer(answer.url, "$", f"expected a timestamp, got {converted!r}") from error
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send any request and return the answer as it came: status, headers and body.
+
+        Args:
+            method: `GET`, `POST`, …; those that may do harm when sent twice are sent once.
+            path: Below the base URL (`/api/v1/…`), or a URL, which gets our credentials only at the same origin.
+            params: Go into the query; encoded here.
+            body: Sent as it is when it is bytes, as JSON otherwise; None sends none.
+            headers: Beside those that every request has.
+
+        Raises:
+            HttpError: The service answered with an error status.
+        """
+        session = self._open_engine.session
+        if not isinstance(method, str) or not method.isalpha():
+            raise InvalidInput("method", f"{method!r} is not an HTTP method")
+        if not isinstance(path, str) or not path.startswith(("/", "http://", "https://")):
+            raise InvalidInput("path", f"{path!r} does not begin with / (or http:// or https://)")
+        if body is not None and not isinstance(body, bytes):
+            try:
+                body = msgspec.json.encode(body)
+            except (TypeError, ValueError, RecursionError) as error:
+                raise InvalidInput("body", f"is not JSON: {error}") from None
+        texts = {name: _param(value) for name, value in (params or {}).items() if value is not None}
+        return await session.exchange(method, path, params=texts or None, body=body, headers=headers)
+
     @property
     def _open_engine(self) -> Engine:
         if self._engine is None:
             raise ClientClosed
         return self._engine
 
-    def _searches(self, kind: str) -> Searches[Any, Any]:
-        return Searches(self._open_engine, KINDS[kind], synchronous=self._synchronous)
+
+def _param(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _path_inside(folder: Path, name: str, taken: set[str]) -> Path:

@@ -17,6 +17,7 @@ import attrs
 from aurora_async.aurorax.filters import MetadataFilter, plain_number
 from aurora_async.errors import InvalidInput, InvalidQuery
 from aurora_async.times import TimeLike, end_of, start_of, to_wire
+from aurora_async.transfer.tables import table
 
 __all__ = [
     "CONJUNCTION_TYPES",
@@ -40,6 +41,7 @@ __all__ = [
     "Query",
     "SchemaField",
     "SpaceBlock",
+    "make_aware",
 ]
 
 CONJUNCTION_TYPES = ("nbtrace", "sbtrace", "geographic")
@@ -437,13 +439,29 @@ def _check_restricted(query: EphemerisQuery | DataProductQuery) -> None:
         raise InvalidQuery("programs", "name at least one program, platform or instrument type")
 
 
-def _make_aware(record: object, *names: str) -> None:
+def make_aware(record: object, *names: str) -> None:
     """Say of the service's bare timestamps what they are: UTC. (The JSON decoder cannot.)"""
     for name in names:
-        moment: datetime | None = getattr(record, name)
-        if moment is not None and moment.tzinfo is not UTC:
+        moment = getattr(record, name)
+        if isinstance(moment, datetime) and moment.tzinfo is not UTC:
             aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
             object.__setattr__(record, name, aware)
+
+
+def _minutes(start: datetime, end: datetime) -> str:
+    """`2020-01-01 01:46 to 01:47`; the day is said once."""
+    same_day = start.date() == end.date()
+    return f"{start:%Y-%m-%d %H:%M} to {end:{'%H:%M' if same_day else '%Y-%m-%d %H:%M'}}"
+
+
+def _names(source: DataSource) -> str:
+    """`swarm swarma footprint`, or the identifier of a source that is known by no more."""
+    names = (source.program, source.platform, source.instrument_type)
+    return " ".join(name for name in names if name) or f"source {source.identifier}"
+
+
+def _degrees(place: Location) -> str:
+    return "none" if place.lat is None or place.lon is None else f"{place.lat:.2f}, {place.lon:.2f}"
 
 
 @attrs.frozen(kw_only=True)
@@ -456,6 +474,10 @@ class SchemaField:
     allowed_values: list[str] = attrs.field(factory=list)
     additional_description: str | None = None
     searchable: bool | None = None
+
+    def __repr__(self) -> str:
+        values = f", one of {len(self.allowed_values)} values" if self.allowed_values else ""
+        return f"<SchemaField {self.field_name}: {self.data_type}{values}>"
 
 
 @attrs.frozen(kw_only=True)
@@ -470,10 +492,27 @@ class DataSourceStatistics:
     latest_data_product_loaded: datetime | None = None
 
     def __attrs_post_init__(self) -> None:
-        _make_aware(self, "earliest_ephemeris_loaded", "latest_ephemeris_loaded")
-        _make_aware(self, "earliest_data_product_loaded", "latest_data_product_loaded")
+        make_aware(self, "earliest_ephemeris_loaded", "latest_ephemeris_loaded")
+        make_aware(self, "earliest_data_product_loaded", "latest_data_product_loaded")
+
+    def __repr__(self) -> str:
+        kinds = (
+            ("ephemeris", self.ephemeris_count, self.earliest_ephemeris_loaded, self.latest_ephemeris_loaded),
+            ("data products", self.data_product_count, self.earliest_data_product_loaded,
+             self.latest_data_product_loaded),
+        )  # fmt: skip
+        parts = [
+            f"{count:,} {what}" + (f" {first:%Y-%m-%d} to {last:%Y-%m-%d}" if first and last else "")
+            for what, count, first, last in kinds
+        ]
+        return f"<DataSourceStatistics: {', '.join(parts)}>"
 
 
+@table(
+    inline=("stats",),
+    brief=("identifier", "program", "platform", "instrument_type", "source_type", "display_name"),
+    shown=("identifier", "program", "platform", "instrument_type", "source_type", "display_name"),
+)
 @attrs.frozen(kw_only=True)
 class DataSource:
     """A spacecraft, ground instrument or event list; fields outside the asked level of detail are None."""
@@ -491,7 +530,15 @@ class DataSource:
     data_product_metadata_schema: list[SchemaField] | None = None
     stats: DataSourceStatistics | None = None
 
+    def __repr__(self) -> str:
+        names = (self.program, self.platform, self.instrument_type)
+        return f"<DataSource {self.identifier}{': ' + _names(self) if any(names) else ''}>"
 
+
+@table(
+    omit=("generated_e1_ephemeris_query", "generated_e2_ephemeris_query"),
+    units={"min_distance": "km", "max_distance": "km"},
+)
 @attrs.frozen(kw_only=True)
 class PairConjunction:
     """The conjunction of two data sources that is part of a larger one. Distances in km."""
@@ -507,9 +554,18 @@ class PairConjunction:
     generated_e2_ephemeris_query: dict[str, Any] | None = None
 
     def __attrs_post_init__(self) -> None:
-        _make_aware(self, "start", "end")
+        make_aware(self, "start", "end")
+
+    def __repr__(self) -> str:
+        return _conjunction_repr(self, (self.e1_source, self.e2_source))
 
 
+@table(
+    numbered=("data_sources",),
+    omit=("events",),
+    shown=("start", "end", "conjunction_type", "program", "platform", "min_distance", "max_distance"),
+    units={"min_distance": "km", "max_distance": "km"},
+)
 @attrs.frozen(kw_only=True)
 class Conjunction:
     """A time range in which one data source of every block stayed within the limits. Distances in km.
@@ -529,9 +585,23 @@ class Conjunction:
     events: list[PairConjunction]
 
     def __attrs_post_init__(self) -> None:
-        _make_aware(self, "start", "end", "closest_epoch", "farthest_epoch")
+        make_aware(self, "start", "end", "closest_epoch", "farthest_epoch")
+
+    def __repr__(self) -> str:
+        return _conjunction_repr(self, self.data_sources)
 
 
+def _conjunction_repr(one: Conjunction | PairConjunction, sources: Iterable[DataSource]) -> str:
+    among = " + ".join(map(_names, sources))
+    distances = f"{one.min_distance:.1f} to {one.max_distance:.1f} km"
+    return f"<{type(one).__name__} {one.conjunction_type} {_minutes(one.start, one.end)}: {among}, {distances}>"
+
+
+@table(
+    inline=("data_source",),
+    shown=("epoch", "program", "platform", "instrument_type", "location_geo_lat", "location_geo_lon", "nbtrace_lat",
+           "nbtrace_lon", "sbtrace_lat", "sbtrace_lon"),
+)  # fmt: skip
 @attrs.frozen(kw_only=True)
 class Ephemeris:
     """Where one data source was at one minute.
@@ -549,9 +619,17 @@ class Ephemeris:
     metadata: dict[str, Any] | None = None
 
     def __attrs_post_init__(self) -> None:
-        _make_aware(self, "epoch")
+        make_aware(self, "epoch")
+
+    def __repr__(self) -> str:
+        places = f"at {_degrees(self.location_geo)}, nbtrace {_degrees(self.nbtrace)}, sbtrace {_degrees(self.sbtrace)}"
+        return f"<Ephemeris {self.epoch:%Y-%m-%d %H:%M} {_names(self.data_source)}: {places}>"
 
 
+@table(
+    inline=("data_source",),
+    shown=("start", "end", "data_product_type", "program", "platform", "instrument_type", "url"),
+)
 @attrs.frozen(kw_only=True)
 class DataProduct:
     """One keogram, montage, movie or plot: what it shows (`start` to `end`), and the `url` of the file."""
@@ -564,4 +642,8 @@ class DataProduct:
     metadata: dict[str, Any] | None = None
 
     def __attrs_post_init__(self) -> None:
-        _make_aware(self, "start", "end")
+        make_aware(self, "start", "end")
+
+    def __repr__(self) -> str:
+        names = _names(self.data_source)
+        return f"<DataProduct {self.data_product_type} {_minutes(self.start, self.end)} {names}: {self.url}>"

@@ -1,4 +1,4 @@
-"""The three kinds of search, each with the same verbs: search, stream, download, submit, resume, describe."""
+"""What the three kinds of search have in common: making searches, and everything about those that were made."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mappin
 from contextlib import aclosing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast, get_args
+from urllib.parse import quote
 
 import attrs
 import msgspec
 
+from aurora_async.aurorax.formats import response_format as format_template
 from aurora_async.aurorax.models import Query
-from aurora_async.aurorax.wire import Kind, decode_status, query_document
-from aurora_async.engine import Engine, Output, Request, RequestId, RequestStatus
+from aurora_async.aurorax.wire import (
+    Kind,
+    decode_answer,
+    decode_query,
+    decode_status,
+    query_document,
+    read_query,
+    status_query,
+)
+from aurora_async.engine import Engine, LogEntry, Output, Request, RequestId, RequestStatus
 from aurora_async.engine.collect import RecordKind, Result, file_in
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.events import EventKind
@@ -35,15 +45,20 @@ from aurora_async.errors import (
     TooManyRequests,
 )
 from aurora_async.transfer import Form, Saved, ensure_writable
+from aurora_async.transfer.tables import Records
 
-__all__ = ["ResponseFormat", "Searches", "encode_format"]
+__all__ = ["LogLevel", "QueryDocument", "ResponseFormat", "Searches", "encode_format", "refusal_told"]
 
 logger = logging.getLogger(__name__)
 
 QueryT = TypeVar("QueryT", bound=Query)
 RecordT = TypeVar("RecordT")
+AnswerT = TypeVar("AnswerT")
 
 ResponseFormat = Mapping[str, Any]
+QueryDocument = Mapping[str, Any] | str | bytes
+"""A query as the web site shows it and files hold it: an object, or JSON text."""
+LogLevel = Literal["debug", "info", "warn", "error"]
 
 # The service accepts two days and ten years; one exchange is the better way only for what it answers within seconds.
 _SYNCHRONOUS_SPANS = {"ephemeris": timedelta(days=2), "data_products": timedelta(days=31)}
@@ -73,7 +88,7 @@ def encode_format(response_format: ResponseFormat | None) -> bytes | None:
 
 
 @contextmanager
-def _refusal_told() -> Iterator[None]:
+def refusal_told() -> Iterator[None]:
     """What the service finds wrong with a query is said like what we find wrong with it."""
     try:
         yield
@@ -110,7 +125,7 @@ class _SearchService:
 
     async def submit(self, query: Query, request_id: RequestId | None, *, sending: Callable[[], None]) -> RequestId:
         body = msgspec.json.encode(query_document(query, request_id))
-        with _refusal_told():
+        with refusal_told():
             answer = await self.engine.session.exchange("POST", f"{self.kind.path}/search", body=body, sending=sending)
         location = answer.headers.get("Location", "")
         folder, _, accepted = re.split(r"[?#]", location)[0].rstrip("/").rpartition("/")
@@ -138,14 +153,22 @@ class _SearchService:
         return [output]
 
     def _path(self, request_id: RequestId) -> str:
-        return f"{self.kind.path}/requests/{request_id}"
+        return _path(self.kind, request_id)
+
+
+def _path(kind: Kind, request_id: RequestId) -> str:
+    if not isinstance(request_id, str) or request_id.strip(". ") == "":
+        raise InvalidInput("request_id", f"{request_id!r} is not the identifier of a request")
+    return f"{kind.path}/requests/{quote(request_id, safe='')}"
 
 
 class Searches(Generic[QueryT, RecordT]):
     """One kind of search.
 
-    Everywhere `response_format` is a tree of the record's keys with True at what is wanted; records then come as plain
-    dictionaries with just that. `deadline_s` covers submitting, polling and fetching; None waits as long as it takes.
+    A query may be given as an object of ours or as a document (a mapping, or JSON text), as the web site shows it; the
+    identifier in one is left out, since a new search gets a new one. `response_format` is a tree of the record's keys
+    with True at what is wanted; records then come as plain dictionaries with just that. `deadline_s` covers
+    submitting, polling and fetching; None waits as long as it takes.
     """
 
     def __init__(self, engine: Engine, kind: Kind, *, synchronous: bool = True) -> None:
@@ -156,11 +179,11 @@ class Searches(Generic[QueryT, RecordT]):
 
     async def search(
         self,
-        query: QueryT,
+        query: QueryT | QueryDocument,
         *,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
-    ) -> list[RecordT]:
+    ) -> Records[RecordT]:
         """Return all records that answer `query`, in the service's order.
 
         Raises:
@@ -168,12 +191,12 @@ class Searches(Generic[QueryT, RecordT]):
             RequestFailed: The service accepted the query and later gave up on it.
             DeadlineExceeded: Time ran out; the request lives on, and `resume(error.request_id)` picks it up.
         """
-        self._check(query)
+        query = self._query(query)
         self._engine.check_open()
         deadline = Deadline(deadline_s)
         if self._fits_one_exchange(query):
             try:
-                with _refusal_told():
+                with refusal_told():
                     return await self._one_exchange(query, response_format).collect(deadline)
             except _TRY_AS_REQUEST as error:
                 _log_fallback(error)
@@ -182,13 +205,13 @@ class Searches(Generic[QueryT, RecordT]):
 
     async def stream(
         self,
-        query: QueryT,
+        query: QueryT | QueryDocument,
         *,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
     ) -> AsyncGenerator[RecordT, None]:
         """Yield records as they arrive, in the service's order and in constant memory, however large the result."""
-        self._check(query)
+        query = self._query(query)
         self._engine.check_open()
         deadline = Deadline(deadline_s)
         if self._fits_one_exchange(query):
@@ -196,7 +219,7 @@ class Searches(Generic[QueryT, RecordT]):
             try:
                 async with aclosing(self._one_exchange(query, response_format).blocks(deadline)) as blocks:
                     while True:
-                        with _refusal_told():
+                        with refusal_told():
                             block = await anext(blocks, None)
                         if block is None:
                             break
@@ -216,7 +239,7 @@ class Searches(Generic[QueryT, RecordT]):
 
     async def download(
         self,
-        query: QueryT,
+        query: QueryT | QueryDocument,
         target: Path | str,
         *,
         form: Form = "json",
@@ -228,14 +251,14 @@ class Searches(Generic[QueryT, RecordT]):
 
         `target` is the file, or an existing folder, in which it is called `<request_id>_data.json` (or `.jsonl`).
         """
-        self._check(query)
+        query = self._query(query)
         self._engine.check_open()
         deadline = Deadline(deadline_s)
         path = file_in(target, f"{uuid.uuid4()}_data", form)
         await ensure_writable(path, overwrite=overwrite)
         if self._fits_one_exchange(query):
             try:
-                with _refusal_told():
+                with refusal_told():
                     return await self._one_exchange(query, response_format).save(path, form, overwrite, deadline)
             except _TRY_AS_REQUEST as error:
                 _log_fallback(error)
@@ -245,13 +268,13 @@ class Searches(Generic[QueryT, RecordT]):
 
     async def submit(
         self,
-        query: QueryT,
+        query: QueryT | QueryDocument,
         *,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
     ) -> Request[RecordT]:
         """Submit `query` and return the request; nothing of it is waited for."""
-        self._check(query)
+        query = self._query(query)
         return await self.submit_until(query, response_format, Deadline(deadline_s))
 
     def resume(self, request_id: RequestId, *, response_format: ResponseFormat | None = None) -> Request[RecordT]:
@@ -259,23 +282,103 @@ class Searches(Generic[QueryT, RecordT]):
 
         Cancelling the task that waits for it leaves the request alone, since others may wait for it too.
         """
-        service = _SearchService(self._kind, self._engine, encode_format(response_format))
+        _path(self._kind, request_id)
+        service = self._service(response_format)
         return Request(self._engine, service, request_id, self._records(response_format), attached=False)
 
-    async def describe(self, query: QueryT) -> str:
+    async def describe(self, query: QueryT | QueryDocument) -> str:
         """Return the service's description of `query` in words."""
-        self._check(query)
-        body = msgspec.json.encode(query_document(query))
-        with _refusal_told():
-            answer = await self._engine.session.exchange("POST", self._kind.describe_path, body=body, repeat=True)
-        text = answer.json()
-        if not isinstance(text, str):
-            raise MalformedAnswer(answer.url, "$", f"expected a text, got {text!r}")
-        return text
+        return await self._ask_about(query, self._kind.describe_path, str)
 
-    def _check(self, query: QueryT) -> None:
+    def read(self, document: QueryDocument) -> QueryT:
+        """Return the query that a document asks, checked as if it had been built here.
+
+        Raises:
+            InvalidQuery: With the place in the document (`space[0].hemisphere`).
+        """
+        if isinstance(document, str | bytes):
+            return cast(QueryT, read_query(document, self._kind))
+        return cast(QueryT, decode_query(document, self._kind))
+
+    def response_format(self, default: Any = True) -> dict[str, Any]:
+        """Return a response format with all keys that records can have, and `default` at each of them."""
+        return format_template(self._kind.name, default)
+
+    # Requests made before, here or anywhere ---------------------------------------------------------------------------
+
+    async def status(self, request_id: RequestId) -> RequestStatus:
+        """Return where a request stands.
+
+        Raises:
+            NotFound: The service does not know it.
+        """
+        answer = await self._engine.session.exchange("GET", _path(self._kind, request_id))
+        return decode_status(answer.body, answer.url)
+
+    async def logs(self, request_id: RequestId, *, level: LogLevel | None = None) -> list[LogEntry]:
+        """Return what the service wrote down about a request, in order; `level` restricts to exactly that one."""
+        if level is not None and level not in get_args(LogLevel):
+            raise InvalidInput("level", f"{level!r} is unknown; use {', '.join(get_args(LogLevel))}")
+        status = await self.status(request_id)
+        return [entry for entry in status.logs if level is None or entry.level == level]
+
+    async def query(self, request_id: RequestId) -> QueryT:
+        """Return the query that a request asks."""
+        target = _path(self._kind, request_id)
+        status = await self.status(request_id)
+        try:
+            return self.read(status_query(status.raw, target))
+        except InvalidQuery as error:
+            raise MalformedAnswer(target, f"$.search_request.query.{error.field}", error.reason) from error
+
+    async def resubmit(
+        self,
+        request_id: RequestId,
+        *,
+        response_format: ResponseFormat | None = None,
+        deadline_s: float | None = None,
+    ) -> Request[RecordT]:
+        """Submit the query of a request once more; the new request has an identifier of its own."""
+        encode_format(response_format)
+        deadline = Deadline(deadline_s)
+        with deadline.scope("reading the query", request_id):
+            query = await self.query(request_id)
+        return await self.submit_until(query, response_format, deadline)
+
+    async def cancel(self, request_id: RequestId) -> None:
+        """Ask the service to give up on a request; one that is over is left as it is, with its result."""
+        await self.resume(request_id).cancel()
+
+    async def delete_result(self, request_id: RequestId) -> RequestStatus:
+        """Delete the stored result of a request and return the request's status; making the search again recreates it.
+
+        Source: AuroraX API, DELETE api/v1/…/requests/{id}/data.
+        """
+        answer = await self._engine.session.exchange("DELETE", f"{_path(self._kind, request_id)}/data")
+        return decode_status(answer.body, answer.url)
+
+    def request_url(self, request_id: RequestId) -> str:
+        """Return the address at which the service tells about a request."""
+        return f"{self._engine.config.base_url.rstrip('/')}{_path(self._kind, request_id)}"
+
+    # Inside -----------------------------------------------------------------------------------------------------------
+
+    def _service(self, response_format: ResponseFormat | None = None) -> _SearchService:
+        return _SearchService(self._kind, self._engine, encode_format(response_format))
+
+    def _query(self, query: QueryT | QueryDocument) -> QueryT:
+        if isinstance(query, Mapping | str | bytes):
+            return self.read(query)
         if not isinstance(query, self._kind.query_type):
             raise InvalidQuery("query", f"{query!r} is not a {self._kind.query_type.__name__}")
+        return query
+
+    async def _ask_about(self, query: QueryT | QueryDocument, target: str, kind: type[AnswerT]) -> AnswerT:
+        """Ask the service something about a query that it need not search for."""
+        body = msgspec.json.encode(query_document(self._query(query)))
+        with refusal_told():
+            answer = await self._engine.session.exchange("POST", target, body=body, repeat=True)
+        return decode_answer(answer, kind)
 
     def _fits_one_exchange(self, query: QueryT) -> bool:
         span = _SYNCHRONOUS_SPANS.get(self._kind.name)
@@ -306,7 +409,7 @@ class Searches(Generic[QueryT, RecordT]):
         self, query: QueryT, response_format: ResponseFormat | None, deadline: Deadline
     ) -> Request[RecordT]:
         """As `submit`, inside a deadline that has begun before."""
-        service = _SearchService(self._kind, self._engine, encode_format(response_format))
+        service = self._service(response_format)
         request_id = await self._engine.submit(service, query, deadline)
         return Request(self._engine, service, request_id, self._records(response_format), query=query)
 

@@ -36,9 +36,20 @@ from aurora_async.aurorax.models import (
 )
 from aurora_async.engine.protocol import LogEntry, Phase, RequestStatus
 from aurora_async.errors import InvalidQuery, MalformedAnswer
+from aurora_async.http import Answer
 from aurora_async.times import start_of, to_wire
 
-__all__ = ["KINDS", "Kind", "decode_query", "decode_status", "kind_of", "query_document", "read_query"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "decode_answer",
+    "decode_query",
+    "decode_status",
+    "kind_of",
+    "query_document",
+    "read_query",
+    "status_query",
+]
 
 T = TypeVar("T")
 
@@ -408,6 +419,24 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+# Answers ------------------------------------------------------------------------------------------------------------
+
+
+def decode_answer(answer: Answer, kind: type[T]) -> T:
+    """Read an answer as `kind` (a class of ours, a list of one, a text …); fields nobody knows are tolerated.
+
+    Raises:
+        MalformedAnswer: With the place (`$[3].identifier`).
+    """
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `")
+        raise MalformedAnswer(answer.url, where.rstrip("`") or "$", reason) from error
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise MalformedAnswer(answer.url, "$", f"not JSON: {error}") from error
+
+
 # Statuses -----------------------------------------------------------------------------------------------------------
 
 
@@ -468,6 +497,15 @@ def decode_status(body: bytes, url: str) -> RequestStatus:
         logs=logs,
         raw=body,
     )
+
+
+def status_query(body: bytes, url: str) -> dict[str, Any]:
+    """Return the query document that a status document tells of, without the identifier."""
+    document = msgspec.json.decode(body)  # it has been read as a status before
+    query = document["search_request"].get("query")
+    if not isinstance(query, Mapping):
+        raise MalformedAnswer(url, "$.search_request.query", f"expected an object, got {_short(query)}")
+    return {name: value for name, value in query.items() if name != "request_id"}
 
 
 # As a word of its own: a database's "canceling statement due to statement timeout" is a failure.

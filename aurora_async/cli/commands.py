@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
 
 import click
 
 from aurora_async.cli.exits import PROGRAM, Common, run_command
 from aurora_async.cli.options import Section, common_options
 
-__all__ = ["main", "root"]
+__all__ = ["COMPLETE_VARIABLE", "main", "root"]
+
+COMPLETE_VARIABLE = "_AURORA_ASYNC_COMPLETE"
+"""What a shell sets when it asks how a line may go on."""
+
+_HEADINGS = {
+    "Searches": ("conjunctions", "ephemeris", "data-products"),
+    "What there is": ("sources", "availability"),
+    "The server": ("check", "request", "time-zones", "to-utc", "requests", "accounts"),
+    "This computer": ("demo", "serve", "completion", "aurorax-cli"),
+}
+_LAZY = {
+    "conjunctions": ("searches:conjunctions", "When footprints came close: spacecraft, imagers, events."),
+    "ephemeris": ("searches:ephemeris", "Positions and footprints, minute by minute."),
+    "data-products": ("searches:data_products", "Keograms, montages, movies and plots."),
+    "sources": ("sources:sources", "Spacecraft, instruments and event lists."),
+    "availability": ("availability:availability", "How many records there are, day by day."),
+    "check": ("utilities:check", "See whether the server answers, and your key is accepted."),
+    "request": ("utilities:request", "Send any request and print the answer."),
+    "time-zones": ("utilities:time_zones", "List the time zones that to-utc knows."),
+    "to-utc": ("utilities:to_utc", "Convert a local time to UTC."),
+    "requests": ("administration:requests", "Everybody's search requests (administrators)."),
+    "accounts": ("administration:accounts", "List the accounts (administrators)."),
+    "completion": ("utilities:completion", "Print what makes your shell complete commands."),
+    "aurorax-cli": ("aurorax_cli:main", "The official client's command line, over ours."),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `aurora-async` and return its exit code."""
+    if instruction := os.environ.get(COMPLETE_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(root, {}, PROGRAM, COMPLETE_VARIABLE, instruction)
     return run_command(root, arguments)
 
 
@@ -32,20 +61,27 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
     ctx.exit()
 
 
-@click.group(cls=Section, context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100})
+@click.group(
+    cls=Section,
+    headings=_HEADINGS,
+    lazy={name: (f"aurora_async.cli.{where}", about) for name, (where, about) in _LAZY.items()},
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
               help="Show the version and exit.")  # fmt: skip
 @common_options()
 def root() -> None:
-    """Search AuroraX: conjunctions, ephemeris and data products.
+    """Search AuroraX: conjunctions, ephemeris and data products; look up and load its data.
 
     \b
     New here? This needs no network and no account:
       aurora-async demo
     \b
     A search reads a query (JSON) and writes its records to a file:
+      aurora-async conjunctions template > query.json
       aurora-async conjunctions search query.json
       aurora-async ephemeris search query.json --out - | jq '.[0].epoch'
+      aurora-async sources list --program swarm
     \b
     A server of your own, for trying things out:
       aurora-async serve --port 8080
@@ -55,107 +91,6 @@ def root() -> None:
     """
 
 
-FORMAT_HELP = "json: one sorted list, byte for byte as aurorax-cli writes it. jsonl: one record a line."
-OUT_HELP = (
-    "File to write, a folder to write into, or - for stdout. An existing file is replaced, as aurorax-cli does, but "
-    "only when the new one is whole.  [default: <request id>_data.json here]"
-)
-
-
-def _output_options(function: Any) -> Any:
-    for option in (
-        click.option("--deadline", "deadline_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
-                     help="Give up after this long; the request lives on at the server.  [default: never]"),
-        click.option("--no-clobber", is_flag=True, help="Fail instead of replacing an existing file."),
-        click.option("--format", "form", type=click.Choice(["json", "jsonl"]), default="json", show_default=True,
-                     help=FORMAT_HELP),
-        click.option("--out", "-o", metavar="FILE", default=None, help=OUT_HELP),
-    ):  # fmt: skip
-        function = option(function)
-    return function
-
-
-def _add_searches(kind: str, what: str, example: str) -> None:
-    name = kind.replace("_", "-")
-
-    @root.group(name, cls=Section, help=f"{what}", short_help=what)
-    @common_options()
-    def section() -> None: ...
-
-    @section.command("search", short_help="Make the search that a query file describes.", help=f"""
-        Make the search that QUERY, a JSON file (or - for stdin), describes, and write its records to a file.
-
-        The path of the file is the one line on stdout; progress goes to stderr. Ctrl-C cancels the request at the
-        server too.
-
-        \b
-        A query:
-        {example}
-        """)  # fmt: skip
-    @click.argument("query")
-    @_output_options
-    @common_options()
-    @click.pass_obj
-    def search(
-        common: Common, query: str, out: str | None, form: Literal["json", "jsonl"], no_clobber: bool,
-        deadline_s: float | None,
-    ) -> None:  # fmt: skip
-        from aurora_async.cli.search import Output, search
-
-        search(common, kind, query, Output(out, form, no_clobber, deadline_s))
-
-    @section.command("get-data", short_help="Fetch the result of a request made before.")
-    @click.argument("request_id", metavar="REQUEST_ID")
-    @_output_options
-    @common_options()
-    @click.pass_obj
-    def get_data(
-        common: Common, request_id: str, out: str | None, form: Literal["json", "jsonl"], no_clobber: bool,
-        deadline_s: float | None,
-    ) -> None:  # fmt: skip
-        """Fetch the result of a request made before, here or anywhere, waiting until it is ready."""
-        from aurora_async.cli.search import Output, get_data
-
-        get_data(common, kind, request_id, Output(out, form, no_clobber, deadline_s))
-
-    @section.command("describe", short_help="Say in words what a query file asks for.")
-    @click.argument("query")
-    @common_options()
-    @click.pass_obj
-    def describe(common: Common, query: str) -> None:
-        """Print the server's description of QUERY, a JSON file (or - for stdin). Nothing is searched."""
-        from aurora_async.cli.search import describe
-
-        describe(common, kind, query)
-
-
-_add_searches(
-    "conjunctions",
-    "When footprints came close: spacecraft, imagers, events.",
-    """\
-        {"start": "2020-01-01T00:00:00", "end": "2020-01-01T06:59:59",
-         "ground": [{"programs": ["themis-asi"]}],
-         "space": [{"programs": ["swarm"]}],
-         "conjunction_types": ["nbtrace"],
-         "max_distances": {"ground1-space1": 500}}""".lstrip(),
-)
-_add_searches(
-    "ephemeris",
-    "Positions and footprints, minute by minute.",
-    """\
-        {"start": "2020-01-01T00:00:00", "end": "2020-01-01T23:59:59",
-         "data_sources": {"programs": ["swarm"], "platforms": ["swarma"]}}""".lstrip(),
-)
-_add_searches(
-    "data_products",
-    "Keograms, montages, movies and plots.",
-    """\
-        {"start": "2020-01-01T00:00:00", "end": "2020-01-01T23:59:59",
-         "data_sources": {"programs": ["trex"], "instrument_types": ["RGB ASI"]},
-         "data_product_type_filters": ["keogram"]}""".lstrip(),
-)
-
-
 @root.command(short_help="Run a server of your own that speaks AuroraX's protocol.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
@@ -163,6 +98,9 @@ _add_searches(
               help="Where everything is kept.  [default: a temporary folder]")  # fmt: skip
 @click.option("--api-key", "keys", multiple=True, metavar="KEY[:ROLE]",
               help="Let this key in, as a User or in the role given; may be repeated.")  # fmt: skip
+@click.option("--account", "people", multiple=True, metavar="EMAIL:PASSWORD[:ROLE]",
+              help="Let this person log in, as a User or in the role given; may be repeated.")  # fmt: skip
+@click.option("--maintenance", is_flag=True, help="Refuse changes of data sources and records, with status 503.")
 @click.option("--workers", type=click.IntRange(0, 64), metavar="N",
               help="Worker processes; 0 computes in threads.  [default: one a core, at most 4]")  # fmt: skip
 @click.option("--server-time", "server_time_s", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
@@ -170,13 +108,22 @@ _add_searches(
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @common_options(service=False)
 def serve(
-    host: str, port: int, data_dir: Path | None, keys: tuple[str, ...], workers: int | None, server_time_s: float,
-    until_stdin_closes: bool,
+    host: str, port: int, data_dir: Path | None, keys: tuple[str, ...], people: tuple[str, ...], maintenance: bool,
+    workers: int | None, server_time_s: float, until_stdin_closes: bool,
 ) -> None:  # fmt: skip
     """Run the local services until Ctrl-C or SIGTERM.
 
     Prints "listening on http://HOST:PORT" when they are ready. They speak AuroraX's protocol; positions and footprints
     are computed (SGP4, IGRF and T89c) and are not AuroraX's own.
+
+    Reading needs no account. To try out uploads and administration as well:
+
+    \b
+      aurora-async serve --api-key demo:Administrator \\
+        --account admin@localhost:demo:Administrator
+
+    Roles are User, Maintainer, Owner and Administrator. Who has a key or logs in sees their own searches, and nobody
+    else does but administrators.
     """
     from aurora_async.cli.serve import serve
 
@@ -185,6 +132,8 @@ def serve(
         port=port,
         data_dir=data_dir,
         keys=keys,
+        people=people,
+        maintenance=maintenance,
         workers=workers,
         server_time_s=server_time_s,
         until_stdin_closes=until_stdin_closes,

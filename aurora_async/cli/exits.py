@@ -63,6 +63,7 @@ class Common:
 
     base_url: str | None = None
     api_key: str | None = attrs.field(default=None, repr=lambda key: "None" if key is None else "***")
+    login: str | None = None
     quiet: bool = False
     debug: bool = False
 
@@ -188,7 +189,11 @@ class _ToStderr(logging.Handler):
 
 def _show_warnings() -> None:
     logger = logging.getLogger("aurora_async")
-    if not any(isinstance(handler, _ToStderr) for handler in logger.handlers):
+    logger.setLevel(logging.NOTSET)  # an earlier command in this process may have been told to debug
+    ours = [handler for handler in logger.handlers if isinstance(handler, _ToStderr)]
+    for handler in ours:
+        handler.setLevel(logging.WARNING)
+    if not ours:
         logger.addHandler(_ToStderr(logging.WARNING))
         logger.propagate = False
 

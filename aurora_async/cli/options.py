@@ -1,25 +1,53 @@
-"""Options that several commands share."""
+"""What several commands share: sections, options, and the question before something is deleted."""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from aurora_async.cli.exits import Common
+from aurora_async.cli.exits import Common, Failed
+from aurora_async.cli.listing import Column, Listing
 
-__all__ = ["Section", "common_options"]
+__all__ = [
+    "JSON",
+    "Section",
+    "common_options",
+    "confirm",
+    "json_option",
+    "listing_options",
+    "yes_option",
+]
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
 class Section(click.Group):
-    """A group of commands that, called alone, shows its help and is content; `get_data` is `get-data`, too."""
+    """A group of commands that, called alone, shows its help and is content; `get_data` is `get-data`, too.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        headings: The names of all commands, under the headings they are listed below; without it, the alphabet.
+        lazy: Where commands are (`module:name`) that are imported when they are needed, and what the list says of
+            them: help must not import twenty modules.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        headings: Mapping[str, Sequence[str]] | None = None,
+        lazy: Mapping[str, tuple[str, str]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **{**kwargs, "invoke_without_command": True, "no_args_is_help": False})
+        self.headings = headings or {}
+        self.lazy = lazy or {}
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -28,9 +56,93 @@ class Section(click.Group):
             click.echo(ctx.get_help())
         return result
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order of their headings, then those that have none."""
+        return [name for names in self._headed(ctx).values() for name in names]
+
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Find a command as we write it, or as `aurorax-cli` does."""
-        return super().get_command(ctx, name) or super().get_command(ctx, name.replace("_", "-"))
+        spelling = name if name in self.commands else name.replace("_", "-")
+        if spelling in self.lazy and spelling not in self.commands:
+            module, _, attribute = self.lazy[spelling][0].partition(":")
+            self.add_command(getattr(import_module(module), attribute), spelling)
+        return super().get_command(ctx, spelling)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands below their headings."""
+        for heading, names in self._headed(ctx).items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, self._about(name)) for name in names])
+
+    def _headed(self, ctx: click.Context) -> dict[str, Sequence[str]]:
+        listed = {name for names in self.headings.values() for name in names}
+        others = [name for name in super().list_commands(ctx) if name not in listed]
+        return {**self.headings, **({"Commands": others} if others else {})}
+
+    def _about(self, name: str) -> str:
+        return self.lazy[name][1] if name in self.lazy else self.commands[name].short_help or ""
+
+
+class _Json(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
+    """JSON typed as it is, or, behind an @, the file that holds it."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        if not isinstance(value, str):
+            return value
+        shown, text = repr(value), value
+        if value.startswith("@"):
+            shown = value[1:]
+            try:
+                text = Path(shown).read_text(encoding="utf-8-sig")
+            except (OSError, ValueError) as error:
+                self.fail(f"{shown} cannot be read: {getattr(error, 'strerror', None) or error}", param, ctx)
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            self.fail(f"{shown} is not JSON: {error}", param, ctx)
+
+
+JSON = _Json()
+
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask first.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is deleted; `--yes` has answered already."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} There is no terminal to ask on: add --yes")
+    if not click.confirm(question, err=True):
+        raise Failed("nothing was deleted")
+
+
+def listing_options(columns: Sequence[Column], *, sort: str | None = None) -> Callable[[FunctionT], Any]:
+    """Add the options of a list, and give them to the command as its `listing`; `sort` is how it comes by itself."""
+
+    def add(function: FunctionT) -> Any:
+        @wraps(function)
+        def command(*args: Any, sort: str | None, reverse: bool, limit: int | None, as_json: bool, **rest: Any) -> Any:
+            return function(*args, listing=Listing(columns, sort, reverse, limit, as_json), **rest)
+
+        # click knows only its own wrappers' options.
+        decorated: Any = command
+        for option in (
+            json_option,
+            click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show only the first N."),
+            click.option("--reverse", is_flag=True, help="Last one first."),
+            click.option("--sort", type=click.Choice([column.name for column in columns]), metavar="COLUMN",
+                         default=sort,
+                         help=f"Sort by {', '.join(column.name for column in columns)}."),
+        ):  # fmt: skip
+            decorated = option(decorated)
+        return decorated
+
+    return add
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
@@ -59,6 +171,8 @@ def common_options(*, service: bool = True) -> Callable[[FunctionT], FunctionT]:
                          help="The server to ask.  [env: AURORAX_BASE_URL; default: https://api.aurorax.space]"),
             click.option("--api-key", metavar="KEY", expose_value=False, callback=_remember,
                          help="Your key; searching needs none.  [env: AURORAX_API_KEY]"),
+            click.option("--login", metavar="EMAIL", expose_value=False, callback=_remember,
+                         help="Log in with a password, which is asked for, instead of a key."),
             *options,
         ]  # fmt: skip
 

@@ -15,7 +15,7 @@ from aurora_async.aurorax.models import Query
 from aurora_async.aurorax.wire import Kind, read_query
 from aurora_async.errors import InvalidInput, InvalidQuery
 
-__all__ = ["MAX_BYTES", "read_query_file"]
+__all__ = ["MAX_BYTES", "in_daemon_thread", "read_query_file", "read_query_text"]
 
 MAX_BYTES = 4 * 1024 * 1024
 """Largest query read: a thousand times what a large one has, and what a service accepts at most."""
@@ -28,7 +28,20 @@ async def read_query_file(name: str, kind: Kind) -> Query:
         InvalidQuery: `field` begins with the name of the file.
         InvalidInput: There is no such file, or it cannot be a query.
     """
-    shown = "standard input" if name == "-" else name
+    text = await read_query_text(name)
+    shown = _shown(name)
+    try:
+        return read_query(text, kind)
+    except InvalidQuery as error:
+        place = shown if error.field == "query" else f"{shown}: {error.field}"
+        raise InvalidQuery(place, error.reason) from error
+    except RecursionError:
+        raise InvalidQuery(shown, "is nested too deeply for a query") from None
+
+
+async def read_query_text(name: str) -> str:
+    """Read a text that may be a query from the file `name`, or from stdin for `-`."""
+    shown = _shown(name)
     try:
         data = await _read(name)
     except OSError as error:
@@ -43,29 +56,26 @@ async def read_query_file(name: str, kind: Kind) -> Query:
         raise InvalidInput(shown, "is empty; a query is a JSON document")
     try:
         # A byte order mark, as Windows' editors write, is not part of the text.
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInput(shown, f"is not a text in UTF-8 (byte {error.start}); a query is a JSON document") from None
-    try:
-        return read_query(text, kind)
-    except InvalidQuery as error:
-        place = shown if error.field == "query" else f"{shown}: {error.field}"
-        raise InvalidQuery(place, error.reason) from error
-    except RecursionError:
-        raise InvalidQuery(shown, "is nested too deeply for a query") from None
+
+
+def _shown(name: str) -> str:
+    return "standard input" if name == "-" else name
 
 
 async def _read(name: str) -> bytes:
     if name == "-":
         if sys.stdin is None:
             return b""
-        return await _in_daemon_thread(lambda: _read_bounded(sys.stdin.fileno()))
+        return await in_daemon_thread(lambda: _read_bounded(sys.stdin.fileno()))
     path = anyio.Path(name)
     mode = (await path.stat()).st_mode
     if stat.S_ISDIR(mode):
         raise InvalidInput(name, "is a folder; give a JSON file")
     if not stat.S_ISREG(mode):
-        return await _in_daemon_thread(lambda: _read_bounded(name))  # `<(…)`: a pipe, as slow as its writer
+        return await in_daemon_thread(lambda: _read_bounded(name))  # `<(…)`: a pipe, as slow as its writer
     async with aiofiles.open(name, "rb") as file:
         return await file.read(MAX_BYTES + 1)
 
@@ -79,7 +89,7 @@ def _read_bounded(source: str | int) -> bytes:
         return data
 
 
-async def _in_daemon_thread(read: Callable[[], bytes]) -> bytes:
+async def in_daemon_thread(read: Callable[[], bytes]) -> bytes:
     """Read what may never come, in a thread that neither Ctrl-C nor the end of the program waits for."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[bytes] = loop.create_future()

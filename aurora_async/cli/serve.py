@@ -15,7 +15,7 @@ from aurora_async.cli.exits import MissingExtra
 from aurora_async.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from aurora_async.server.store import Account
+    from aurora_async.server.store import Account, Login
 
 __all__ = ["require_server", "serve"]
 
@@ -33,7 +33,7 @@ def require_server() -> None:
             raise MissingExtra("server", name)
 
 
-def serve(*, keys: tuple[str, ...], until_stdin_closes: bool, **settings: Any) -> None:
+def serve(*, keys: tuple[str, ...], people: tuple[str, ...] = (), until_stdin_closes: bool, **settings: Any) -> None:
     """Run the local services until Ctrl-C, SIGTERM, or, when asked, the end of stdin."""
     require_server()
     try:
@@ -46,9 +46,10 @@ def serve(*, keys: tuple[str, ...], until_stdin_closes: bool, **settings: Any) -
     import asyncio
 
     accounts = dict(map(_account, keys))
+    logins = tuple(map(_login, people))
     if until_stdin_closes:
         threading.Thread(target=_end_with_stdin, name="parent", daemon=True).start()
-    asyncio.run(serve(ServiceSettings(api_keys=accounts, **settings), on_ready=_tell_ready))
+    asyncio.run(serve(ServiceSettings(api_keys=accounts, logins=logins, **settings), on_ready=_tell_ready))
 
 
 def _tell_ready(base_url: str) -> None:
@@ -59,13 +60,36 @@ def _tell_ready(base_url: str) -> None:
 def _account(text: str) -> tuple[str, Account]:
     from aurora_async.server.store import ROLES, Account
 
-    key, colon, role = text.rpartition(":")
-    if not colon:
-        key, role = text, ROLES[0] if "User" not in ROLES else "User"
-    roles = {known.lower(): known for known in ROLES}
-    if not key.strip() or role.lower() not in roles:
+    key, role = _with_role(text)
+    if not key.strip() or role is None:
         raise InvalidInput("--api-key", f"write KEY or KEY:ROLE with a role of {', '.join(ROLES)}")
-    return key, Account(role=roles[role.lower()])
+    # An address for each role: what belongs to an administrator is not a user's.
+    return key, Account(role=role, email_address=f"{role.lower()}@localhost")
+
+
+def _login(text: str) -> Login:
+    from aurora_async.server.store import ROLES, Account, Login
+
+    email_address, colon, rest = text.partition(":")
+    password, role = rest, "User"
+    # A password may hold colons, so only what is a role by name is taken for one.
+    before, _, last = rest.rpartition(":")
+    if before and last.lower() in map(str.lower, ROLES):
+        password, role = before, last.capitalize()
+    if not email_address.strip() or not colon or not password:
+        raise InvalidInput(
+            "--account", f"write EMAIL:PASSWORD or EMAIL:PASSWORD:ROLE with a role of {', '.join(ROLES)}"
+        )
+    return Login(Account(role=role, email_address=email_address), password)
+
+
+def _with_role(text: str) -> tuple[str, str | None]:
+    from aurora_async.server.store import ROLES
+
+    name, colon, role = text.rpartition(":")
+    if not colon:
+        return text, "User"
+    return name, {known.lower(): known for known in ROLES}.get(role.lower())
 
 
 def _end_with_stdin() -> None:

@@ -25,6 +25,7 @@ from aurora_async.errors import (
 )
 from aurora_async.http import Body, Session
 from aurora_async.transfer import Form, Saved, blocks, download, parse
+from aurora_async.transfer.tables import Records
 
 __all__ = ["RecordKind", "Result", "check_form", "file_in"]
 
@@ -76,7 +77,7 @@ class Result(Generic[RecordT]):
                         yield block
         self._tell(EventKind.DONE, records=count)
 
-    async def collect(self, deadline: Deadline) -> list[RecordT]:
+    async def collect(self, deadline: Deadline) -> Records[RecordT]:
         """Return all records. A transfer that is cut is made again."""
 
         async def read(output: Output) -> list[RecordT]:
@@ -88,7 +89,7 @@ class Result(Generic[RecordT]):
                     found += block
             return found
 
-        records: list[RecordT] = []
+        records = Records[RecordT](record_type=self._kind.record_type)
         with self._failure_told():
             for output in self._outputs:
                 records += await self._again_if_cut(read, output, deadline)
@@ -167,9 +168,10 @@ class Result(Generic[RecordT]):
                 raise
             raise ResultExpired(self._request_id, error.detail or "not found") from error
         except ResultMissing as error:
-            if self._request_id is None:
+            said = str(error.rest.get("error", error.rest))
+            if self._request_id is None or "NotFound" not in said:
                 raise
-            raise ResultExpired(self._request_id, str(error.rest.get("error", error.rest))) from error
+            raise ResultExpired(self._request_id, said) from error
 
     @contextmanager
     def _failure_told(self) -> Iterator[None]:

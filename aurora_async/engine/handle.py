@@ -16,6 +16,7 @@ from aurora_async.engine.events import EventKind
 from aurora_async.engine.protocol import Phase, RequestId, RequestStatus, Service
 from aurora_async.errors import AuroraError, RequestCancelled, RequestError, RequestFailed, ResultExpired
 from aurora_async.transfer import Form, Saved, ensure_writable
+from aurora_async.transfer.tables import Records
 
 __all__ = ["Request"]
 
@@ -91,7 +92,7 @@ class Request(Generic[RecordT]):
                 for record in block:
                     yield record
 
-    async def records(self, *, deadline_s: float | None = None) -> list[RecordT]:
+    async def records(self, *, deadline_s: float | None = None) -> Records[RecordT]:
         """Wait, then return all records in the service's order. A transfer that is cut is made again."""
         return await self.collect(Deadline(deadline_s))
 
@@ -125,7 +126,7 @@ class Request(Generic[RecordT]):
             async for block in blocks:
                 yield block
 
-    async def collect(self, deadline: Deadline) -> list[RecordT]:
+    async def collect(self, deadline: Deadline) -> Records[RecordT]:
         """Return all records."""
         return await (await self._result(deadline)).collect(deadline)
 

@@ -16,6 +16,7 @@ import attrs
 from aurora_async.engine.protocol import RequestId
 from aurora_async.errors import AuroraError, ClientClosed, InvalidInput, RunCancelled
 from aurora_async.transfer import Saved
+from aurora_async.transfer.tables import Records
 
 __all__ = ["Outcome", "Run", "Work"]
 
@@ -31,7 +32,7 @@ class Outcome(Generic[QueryT]):
     query: QueryT
     request_id: RequestId | None
     """None when the query was never accepted, or needed no request."""
-    records: list[Any] | None = attrs.field(default=None, repr=False)
+    records: Records[Any] | None = attrs.field(default=None, repr=False)
     """The records, unless they were saved."""
     saved: Saved | None = None
     """The file, when the run was given a folder."""
@@ -56,7 +57,7 @@ class Work:
     """What the work on one query fills in as it goes on; what is there when it fails belongs to the outcome."""
 
     request_id: RequestId | None = None
-    records: list[Any] | None = None
+    records: Records[Any] | None = None
     saved: Saved | None = None
 
 

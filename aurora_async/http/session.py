@@ -13,7 +13,7 @@ import random
 import re
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -32,7 +32,15 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from aurora_async.config import Config, origin_of
-from aurora_async.errors import AuroraError, ClientClosed, HttpError, InvalidInput, MaintenanceMode, MalformedAnswer
+from aurora_async.errors import (
+    AuroraError,
+    ClientClosed,
+    HttpError,
+    InvalidInput,
+    MaintenanceMode,
+    MalformedAnswer,
+    Unauthorized,
+)
 from aurora_async.http._decoding import ACCEPT_ENCODING, decoder_for
 from aurora_async.http._environment import Environment, basic_auth, read_environment
 from aurora_async.http._errors import FOREIGN_ERRORS, http_error, ours, shown_url
@@ -185,7 +193,7 @@ def _length(method: str, response: aiohttp.ClientResponse) -> int | None:
 class _Origin:
     """What one scheme, host and port may be told, and how to reach it."""
 
-    __slots__ = ("_fixed", "_login", "_proxy", "bare", "host", "key", "proxy_options", "with_body")
+    __slots__ = ("_fixed", "_login", "_proxy", "anonymous", "bare", "host", "key", "proxy_options", "with_body")
 
     def __init__(
         self, key: str, host: Host, fixed: Mapping[str, str], environment: Environment, *, is_home: bool
@@ -217,11 +225,12 @@ class _Origin:
         if self._proxy is not None and self._proxy.authorization is not None and self.key.startswith("http:"):
             # Through a tunnel the proxy is told on CONNECT; a plain request carries it, and the proxy takes it off.
             headers["Proxy-Authorization"] = self._proxy.authorization
+        self.anonymous = headers.copy()
         headers.update(self._fixed)
         headers.update(added)
         self.bare = headers
         self.with_body = headers.copy()
-        self.with_body["Content-Type"] = "application/json"
+        self.anonymous["Content-Type"] = self.with_body["Content-Type"] = "application/json"
 
 
 class _Request(aiohttp.ClientRequest):
@@ -240,6 +249,17 @@ class _Request(aiohttp.ClientRequest):
     def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
         if "Accept-Encoding" not in self.headers:  # never so; aiohttp's default asks for what we cannot unpack
             super().update_auto_headers(skip_auto_headers)
+
+
+Renew = Callable[[], Awaitable[Mapping[str, str]]]
+
+
+@attrs.frozen(eq=False)
+class _Renewal:
+    """How new credentials are had; many requests may find at once that the old ones are over."""
+
+    renew: Renew
+    lock: anyio.Lock = attrs.field(factory=anyio.Lock)
 
 
 @attrs.frozen
@@ -292,7 +312,8 @@ class Session:
             fixed[API_KEY_HEADER] = self.config.api_key
         self._base_origin = origin_of(self._base)
         self._fixed = {self._base_origin: _checked(fixed)}
-        self._added: dict[str, dict[str, str]] = {}
+        self._added: dict[str, Mapping[str, str]] = {}  # replaced, never changed: whoever used one can tell
+        self._renewals: dict[str, _Renewal] = {}
         self._origins: dict[str, _Origin] = {}
         self._environment = Environment()
         self._sockets: WeakSet[socket.socket] = WeakSet()
@@ -344,16 +365,24 @@ class Session:
             return
         logger.warning("%r left a socket open that did not close within %g s", self, CLOSE_S)
 
-    def add_credential(self, origin: str, headers: Mapping[str, str]) -> None:
-        """Send `headers` with every request to the origin of the URL `origin`, until `remove_credential`."""
+    def add_credential(self, origin: str, headers: Mapping[str, str], *, renew: Renew | None = None) -> None:
+        """Send `headers` with every request to the origin of the URL `origin`, until `remove_credential`.
+
+        `renew` returns new ones once these are refused (401); the request that was refused is then sent again, once.
+        """
         key = origin_of(origin)
-        self._added.setdefault(key, {}).update(_checked(headers))
+        self._added[key] = {**self._added.get(key, {}), **_checked(headers)}
+        if renew is None:
+            self._renewals.pop(key, None)
+        else:
+            self._renewals[key] = _Renewal(renew)
         self._refresh(key)
 
     def remove_credential(self, origin: str) -> None:
         """Forget all that `add_credential` was given for this origin. The API key of `config` stays."""
         key = origin_of(origin)
         self._added.pop(key, None)
+        self._renewals.pop(key, None)
         self._refresh(key)
 
     async def exchange(
@@ -368,6 +397,7 @@ class Session:
         attempts: int | None = None,
         lane: Lane = "control",
         sending: Callable[[], None] | None = None,
+        anonymous: bool = False,
     ) -> Answer:
         """Send a request and read its answer whole.
 
@@ -383,6 +413,7 @@ class Session:
             lane: `control`, the usual one; `body`, the pool for bodies, for an answer of many megabytes; `urgent`, past
                 everybody who waits and past a pause of the host: for calling off what would only burden it.
             sending: Called before each try is sent: from then on the service may have it.
+            anonymous: Whether the credentials of the origin stay at home, as they must when new ones are asked for.
 
         Returns:
             The answer, with a status below 400.
@@ -400,7 +431,7 @@ class Session:
         while True:
             tries_left -= 1
             try:
-                return await self._whole(method, url, key, body, headers, lane, sending)
+                return await self._whole(method, url, key, body, headers, lane, sending, anonymous)
             except AuroraError as error:
                 await self._pause(error, waits, method, repeat, tries_left)
 
@@ -460,8 +491,9 @@ class Session:
         headers: Mapping[str, str] | None,
         lane: Lane,
         sending: Callable[[], None] | None,
+        anonymous: bool,
     ) -> Answer:
-        reply = await self._send(method, url, key, body, headers, lane, sending)
+        reply = await self._send(method, url, key, body, headers, lane, sending, anonymous)
         response = reply.response
         try:
             # Not `response.read()`, which first waits for a writer that has nothing left to do.
@@ -485,10 +517,17 @@ class Session:
         headers: Mapping[str, str] | None,
         lane: Lane,
         sending: Callable[[], None] | None = None,
+        anonymous: bool = False,
     ) -> _Reply:
         """Send once, through any redirects, up to the first byte of a body."""
         for _ in range(_MOST_REDIRECTS + 1):
-            reply = await self._hop(method, url, key, body, headers, lane, sending)
+            used = self._added.get(key)
+            try:
+                reply = await self._hop(method, url, key, body, headers, lane, sending, anonymous)
+            except Unauthorized as error:
+                if anonymous or not await self._renewed(key, used, error):
+                    raise
+                reply = await self._hop(method, url, key, body, headers, lane, sending, anonymous)
             if reply.response.status not in _REDIRECTS or "Location" not in reply.response.headers:
                 return reply
             try:
@@ -511,6 +550,7 @@ class Session:
         extra: Mapping[str, str] | None,
         lane: Lane,
         sending: Callable[[], None] | None,
+        anonymous: bool,
     ) -> _Reply:
         """Send to one origin, within its limits; an error status raises."""
         client = self._bodies if lane == "body" else self._control
@@ -526,6 +566,8 @@ class Session:
         cuts = gate.allowance.cuts
         try:
             headers = origin.bare if body is None and method not in _BODY_METHODS else origin.with_body
+            if anonymous:
+                headers = origin.anonymous
             if extra:
                 headers = headers.copy()
                 headers.update(extra)
@@ -553,6 +595,21 @@ class Session:
         finally:
             reply.end()
         raise refusal
+
+    async def _renewed(self, key: str, used: Mapping[str, str] | None, error: Unauthorized) -> bool:
+        """Get new credentials after `used` were refused, one at a time for an origin; False where nothing gives any."""
+        renewal = self._renewals.get(key)
+        if renewal is None:
+            return False
+        async with renewal.lock:
+            if self._added.get(key) is used and self._renewals.get(key) is renewal:
+                logger.debug("%s; asking for new credentials", error)
+                renewed = _checked(await renewal.renew())
+                if self._renewals.get(key) is not renewal:
+                    return False  # they were given up meanwhile
+                self._added[key] = {**(used or {}), **renewed}
+                self._refresh(key)
+        return True
 
     def _resolve(self, target: str, params: Mapping[str, str] | None) -> tuple[URL, str]:
         """Return the URL of a target, without user and password, and its origin."""

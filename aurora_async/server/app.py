@@ -22,13 +22,14 @@ from aiohttp import web
 from attrs.validators import ge, optional
 
 from aurora_async.errors import InvalidInput
+from aurora_async.server.aurorax.accounts import hash_password
 from aurora_async.server.aurorax.routes import AuroraXService
 from aurora_async.server.aurorax.sources import published_sources
 from aurora_async.server.jobs import Jobs
 from aurora_async.server.site import Handler, Routes
-from aurora_async.server.store import Account, Store
+from aurora_async.server.store import Account, Login, Store
 
-__all__ = ["Account", "LocalService", "ServiceSettings", "serve"]
+__all__ = ["Account", "LocalService", "Login", "ServiceSettings", "serve"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +57,20 @@ class ServiceSettings:
     """Where computed days of ephemeris are kept, if not in `data_dir`; services may share one."""
     api_keys: Mapping[str, Account] = attrs.field(factory=dict, repr=_show_no_keys)
     """The accounts, by API key."""
+    logins: tuple[Login, ...] = ()
+    """The accounts with a password, which is exchanged for a token that lives for a while."""
+    token_life_s: float = attrs.field(default=1800.0, validator=attrs.validators.gt(0))
+    """How long a token lives after its last use."""
+    maintenance: bool = False
+    """Start in maintenance mode, in which data sources and their records are not changed (503)."""
     workers: int | None = attrs.field(default=None, validator=optional(ge(0)))
     """Worker processes at most; 0 computes in threads, None takes one per core, up to four."""
     server_time_s: float = attrs.field(default=0.0, validator=ge(0))
     """A search is over this long after it arrived (or when it is done, if that takes longer): for tests of waiting."""
     max_body_bytes: int = attrs.field(default=4 * 1024 * 1024, validator=ge(1024))
     """Largest body of a query, a response format and the like; larger ones are answered with 413."""
+    max_upload_bytes: int = attrs.field(default=1024**3, validator=ge(1024))
+    """Largest upload of records; memory does not grow with it."""
     max_waiting: int = attrs.field(default=100_000, validator=ge(1))
     """Searches that may wait to be run; further ones are answered with 429."""
 
@@ -72,6 +81,7 @@ class LocalService:
     def __init__(self, settings: ServiceSettings | None = None) -> None:
         self.settings = settings or ServiceSettings()
         self._port: int | None = None
+        self._aurorax: AuroraXService | None = None
         self._exits = AsyncExitStack()
 
     @property
@@ -87,6 +97,21 @@ class LocalService:
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         return f"http://{host}:{self.port}"
 
+    @property
+    def maintenance(self) -> bool:
+        """Whether the service is in maintenance mode; may be set while it runs."""
+        return self._running.maintenance
+
+    @maintenance.setter
+    def maintenance(self, is_on: bool) -> None:
+        self._running.maintenance = is_on
+
+    @property
+    def _running(self) -> AuroraXService:
+        if self._aurorax is None:
+            raise RuntimeError("the service is not running")
+        return self._aurorax
+
     async def __aenter__(self) -> LocalService:
         async with AsyncExitStack() as exits:
             await self._start(exits)
@@ -94,7 +119,7 @@ class LocalService:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._port = None
+        self._port = self._aurorax = None
         with anyio.move_on_after(30, shield=True):
             await self._exits.aclose()
 
@@ -105,8 +130,19 @@ class LocalService:
         workers = _default_workers() if settings.workers is None else settings.workers
         jobs = Jobs(settings.days_dir or folder / "days", workers=workers, most_waiting=settings.max_waiting)
         await exits.enter_async_context(jobs)
-        await store.set_accounts(settings.api_keys)
-        aurorax = AuroraXService(store, jobs, folder / "results", server_time_s=settings.server_time_s)
+        passwords = [
+            (login.account, await asyncio.to_thread(hash_password, login.password)) for login in settings.logins
+        ]
+        await store.set_accounts(settings.api_keys, passwords)
+        aurorax = self._aurorax = AuroraXService(
+            store,
+            jobs,
+            folder,
+            server_time_s=settings.server_time_s,
+            token_life_s=settings.token_life_s,
+            max_upload_bytes=settings.max_upload_bytes,
+            maintenance=settings.maintenance,
+        )
         exits.push_async_callback(aurorax.close)
         routes = Routes()
         aurorax.add_routes(routes)
@@ -223,6 +259,13 @@ aurorax = pyaurorax.PyAuroraX(api_base_url="{base_url}")</pre>
 <pre>curl {base_url}/api/v1/data_sources?program=swarm
 curl -i {base_url}/api/v1/ephemeris/search -H 'Content-Type: application/json' -d \\
   '{{"start": "2020-01-01T00:00:00", "end": "2020-01-01T00:09:59", "data_sources": {{"platforms": ["swarma"]}}}}'</pre>
+<h2>Changing it</h2>
+<p>Reading needs no account. Whoever is let in may also upload records, change data sources and see requests and
+accounts, as far as the role allows; own searches are then private.</p>
+<pre>aurora-async serve --api-key demo:Administrator --account admin@localhost:demo:Administrator
+curl {base_url}/api/v1/accounts -H 'x-aurorax-api-key: demo'
+curl -i {base_url}/api/v1/authenticate -H 'Content-Type: application/json' -d \
+  '{{"email_address": "admin@localhost", "password": "demo"}}'</pre>
 <h2>{count} data sources</h2>
 <div class="wide">
 <table>

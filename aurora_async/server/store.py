@@ -1,4 +1,4 @@
-"""What the local service must not forget: searches, data sources and accounts, in one SQLite file.
+"""What the local service must not forget: searches, data sources, uploaded records and accounts, in one SQLite file.
 
 Writing goes through one thread that puts whatever has gathered meanwhile into one transaction, and each change is
 answered after its commit. `synchronous=NORMAL` is on purpose: in WAL mode a commit has then been handed to the
@@ -23,7 +23,7 @@ from attrs.validators import in_
 
 from aurora_async.errors import InvalidInput
 
-__all__ = ["ROLES", "Account", "Duplicate", "SearchRow", "Store"]
+__all__ = ["ROLES", "Account", "Duplicate", "Login", "SearchRow", "Store", "digest_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,49 @@ _MIGRATIONS = (
         from_settings INTEGER NOT NULL
     );
     """,
+    """
+    CREATE TABLE ephemeris (
+        data_source INTEGER NOT NULL,
+        epoch_s INTEGER NOT NULL,
+        record BLOB NOT NULL,
+        PRIMARY KEY (data_source, epoch_s)
+    ) WITHOUT ROWID;
+    CREATE TABLE data_products (
+        data_source INTEGER NOT NULL,
+        url TEXT NOT NULL,
+        start_s INTEGER NOT NULL,
+        end_s INTEGER NOT NULL,
+        record BLOB NOT NULL,
+        PRIMARY KEY (data_source, url)
+    ) WITHOUT ROWID;
+    CREATE INDEX data_products_by_time ON data_products (data_source, start_s);
+    -- Both for the list of deletions and for hiding computed records, which nobody can remove.
+    CREATE TABLE ephemeris_deletions (
+        job TEXT PRIMARY KEY,
+        data_source INTEGER NOT NULL,
+        start_s INTEGER NOT NULL,
+        end_s INTEGER NOT NULL,
+        requested_us INTEGER NOT NULL,
+        deleted INTEGER NOT NULL
+    );
+    CREATE INDEX ephemeris_deletions_by_source ON ephemeris_deletions (data_source, start_s);
+    CREATE TABLE data_product_deletions (
+        data_source INTEGER NOT NULL,
+        url TEXT NOT NULL,
+        PRIMARY KEY (data_source, url)
+    ) WITHOUT ROWID;
+    ALTER TABLE accounts ADD COLUMN password TEXT;
+    CREATE TABLE logins (
+        email_address TEXT PRIMARY KEY,
+        this_login_us INTEGER NOT NULL,
+        last_login_us INTEGER
+    );
+    CREATE TABLE tokens (
+        sha256 TEXT PRIMARY KEY,
+        email_address TEXT NOT NULL,
+        used_us INTEGER NOT NULL
+    );
+    """,
 )
 """One script per schema version; a released one is never changed, the next is added below it."""
 
@@ -86,6 +129,14 @@ class Account:
     def may_act_as(self, role: str) -> bool:
         """True when this account's role includes `role`."""
         return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@attrs.frozen
+class Login:
+    """An account that logs in with a password."""
+
+    account: Account
+    password: str = attrs.field(repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -119,8 +170,9 @@ _INSERT_SOURCE = "INSERT INTO data_sources VALUES (?, ?, ?, ?, ?)"
 Change = Callable[[sqlite3.Connection], Any]
 
 
-def _digest(api_key: str) -> str:
-    return hashlib.sha256(api_key.encode()).hexdigest()
+def digest_of(secret: str) -> str:
+    """Return what is kept of an API key or a token; they are long and random enough for a plain digest."""
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
 
 
 def _as_row(search: SearchRow) -> tuple[Any, ...]:
@@ -134,13 +186,14 @@ class Store:
     """
 
     def __init__(self, folder: Path, *, first_sources: Callable[[], Iterable[Mapping[str, Any]]] = list) -> None:
-        self._folder = folder
+        self.path = folder / "service.sqlite"
+        """The database, for readers with a connection of their own."""
         self._lock_connection = _claim(folder)
         try:
-            self._connection = _connect(folder / "service.sqlite")
+            self._connection = _connect(self.path)
             if _migrate(self._connection, folder) == 0:
                 self._connection.executemany(_INSERT_SOURCE, [_source_row(source) for source in first_sources()])
-            self._reader = _connect(folder / "service.sqlite")
+            self._reader = _connect(self.path)
         except BaseException:
             self._lock_connection.close()
             raise
@@ -243,17 +296,124 @@ class Store:
         rows = [_source_row(record) for record in records]
         return self.apply(lambda connection: connection.executemany(_INSERT_SOURCE, rows) and None)
 
-    def set_accounts(self, accounts: Mapping[str, Account]) -> asyncio.Future[Any]:
-        """Replace the accounts that come from the settings, by API key; only the key's digest is kept."""
-        rows = [(who.email_address, who.role, _digest(key)) for key, who in accounts.items()]
+    async def put_data_source(self, record: Mapping[str, Any], *, former: int | None = None) -> None:
+        """Keep a data source (full record), in the place of the one under `former` if that is given.
+
+        Raises:
+            Duplicate: Its identifier or its triple is taken.
+        """
+        row = _source_row(record)
+
+        def change(connection: sqlite3.Connection) -> None:
+            if former is not None:
+                connection.execute("DELETE FROM data_sources WHERE identifier = ?", (former,))
+            connection.execute(_INSERT_SOURCE, row)
+
+        try:
+            await self.apply(change)
+        except sqlite3.IntegrityError:
+            raise Duplicate("the identifier, or program, platform and instrument type") from None
+
+    async def remove_data_source(self, identifier: int) -> bool:
+        """Remove a data source; False when it has uploaded records, which may have come a moment ago."""
+        sql = (
+            "DELETE FROM data_sources WHERE identifier = ?1"
+            " AND NOT EXISTS (SELECT 1 FROM ephemeris WHERE data_source = ?1)"
+            " AND NOT EXISTS (SELECT 1 FROM data_products WHERE data_source = ?1)"
+        )
+        removed = await self.apply(lambda connection: connection.execute(sql, (identifier,)).rowcount)
+        return bool(removed)
+
+    def put_ephemeris(self, data_source: int, rows: Sequence[tuple[int, bytes]]) -> asyncio.Future[bool]:
+        """Keep ephemeris records: epoch (seconds since 1970) and the rest as JSON; the same epoch replaces.
+
+        The future holds False when there is no such data source (any more).
+        """
+        return self._put_records("INSERT OR REPLACE INTO ephemeris VALUES (?, ?, ?)", data_source, rows)
+
+    def put_data_products(self, data_source: int, rows: Sequence[tuple[str, int, int, bytes]]) -> asyncio.Future[bool]:
+        """Keep data products: address, start and end (seconds since 1970), the rest as JSON; otherwise the same."""
+        return self._put_records("INSERT OR REPLACE INTO data_products VALUES (?, ?, ?, ?, ?)", data_source, rows)
+
+    def _put_records(self, sql: str, data_source: int, rows: Sequence[tuple[Any, ...]]) -> asyncio.Future[bool]:
+        def change(connection: sqlite3.Connection) -> bool:
+            known = connection.execute("SELECT 1 FROM data_sources WHERE identifier = ?", (data_source,)).fetchone()
+            if known is not None:
+                connection.executemany(sql, ((data_source, *row) for row in rows))
+            return known is not None
+
+        return self.apply(change)
+
+    def delete_ephemeris(
+        self, data_source: int, start_s: int, end_s: int, *, job: str, requested_us: int
+    ) -> asyncio.Future[Any]:
+        """Delete the ephemeris of a time range, both ends inclusive, and keep that this was done."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            sql = "DELETE FROM ephemeris WHERE data_source = ? AND epoch_s BETWEEN ? AND ?"
+            deleted = connection.execute(sql, (data_source, start_s, end_s)).rowcount
+            row = (job, data_source, start_s, end_s, requested_us, deleted)
+            connection.execute("INSERT INTO ephemeris_deletions VALUES (?, ?, ?, ?, ?, ?)", row)
+
+        return self.apply(change)
+
+    def delete_data_products(self, data_source: int, urls: Sequence[str]) -> asyncio.Future[Any]:
+        """Delete data products by address, and keep that they are gone."""
+        rows = [(data_source, url) for url in urls]
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM data_products WHERE data_source = ? AND url = ?", rows)
+            connection.executemany("INSERT OR IGNORE INTO data_product_deletions VALUES (?, ?)", rows)
+
+        return self.apply(change)
+
+    def set_accounts(
+        self, keys: Mapping[str, Account], passwords: Iterable[tuple[Account, str]] = ()
+    ) -> asyncio.Future[Any]:
+        """Replace the accounts that come from the settings.
+
+        Args:
+            keys: Accounts by API key, of which only the digest is kept.
+            passwords: Accounts and what is kept of their passwords (`accounts.hash_password`).
+        """
+        rows: list[tuple[str, str, str | None, str | None]] = [
+            (who.email_address, who.role, digest_of(key), None) for key, who in keys.items()
+        ]
+        rows += [(who.email_address, who.role, None, password) for who, password in passwords]
 
         def change(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM accounts WHERE from_settings")
             connection.executemany(
-                "INSERT INTO accounts (email_address, role, api_key_sha256, from_settings) VALUES (?, ?, ?, 1)", rows
+                "INSERT INTO accounts (email_address, role, api_key_sha256, password, from_settings)"
+                " VALUES (?, ?, ?, ?, 1)",
+                rows,
             )
 
         return self.apply(change)
+
+    def add_login(self, email_address: str, token_sha256: str, now_us: int, dead_before_us: int) -> asyncio.Future[Any]:
+        """Keep a new token and that somebody logged in; forget the tokens last used before `dead_before_us`."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM tokens WHERE used_us < ?", (dead_before_us,))
+            connection.execute("INSERT INTO tokens VALUES (?, ?, ?)", (token_sha256, email_address, now_us))
+            connection.execute(
+                "INSERT INTO logins VALUES (?, ?, NULL) ON CONFLICT (email_address)"
+                " DO UPDATE SET last_login_us = this_login_us, this_login_us = excluded.this_login_us",
+                (email_address, now_us),
+            )
+
+        return self.apply(change)
+
+    def use_token(self, token_sha256: str, now_us: int) -> asyncio.Future[Any]:
+        """Keep when a token was last used."""
+        sql = "UPDATE tokens SET used_us = ? WHERE sha256 = ?"
+        return self.apply(lambda connection: connection.execute(sql, (now_us, token_sha256)) and None)
+
+    def forget_token(self, token_sha256: str) -> asyncio.Future[Any]:
+        """Make a token invalid."""
+        sql = "DELETE FROM tokens WHERE sha256 = ?"
+        return self.apply(lambda connection: connection.execute(sql, (token_sha256,)) and None)
 
     # Reading --------------------------------------------------------------------------------------------------------
 
@@ -287,6 +447,40 @@ class Store:
         """Return every account that has an API key, by the key's digest."""
         rows = self._read("SELECT api_key_sha256, role, email_address FROM accounts WHERE api_key_sha256 IS NOT NULL")
         return {digest: Account(role=role, email_address=email) for digest, role, email in rows}
+
+    def passwords(self) -> dict[str, tuple[Account, str]]:
+        """Return every account that has a password, with what is kept of it, by address."""
+        rows = self._read("SELECT email_address, role, password FROM accounts WHERE password IS NOT NULL")
+        return {email: (Account(role=role, email_address=email), password) for email, role, password in rows}
+
+    def tokens(self) -> dict[str, tuple[str, int]]:
+        """Return whose each token is, and when it was last used (microseconds since 1970), by the token's digest."""
+        rows = self._read("SELECT sha256, email_address, used_us FROM tokens")
+        return {digest: (email, used_us) for digest, email, used_us in rows}
+
+    def logins(self) -> dict[str, tuple[int, int | None]]:
+        """Return when each person logged in last, and the time before, by address."""
+        return {email: (this, last) for email, this, last in self._read("SELECT * FROM logins")}
+
+    def deletions(self, data_source: int, since_us: int) -> list[tuple[str, int, int, int, int]]:
+        """Return the deletions of ephemeris since then: job, start and end (s), when (us), how many were uploaded."""
+        sql = (
+            "SELECT job, start_s, end_s, requested_us, deleted FROM ephemeris_deletions"
+            " WHERE data_source = ? AND requested_us >= ? ORDER BY requested_us"
+        )
+        return [(job, start, end, at, count) for job, start, end, at, count in self._read(sql, (data_source, since_us))]
+
+    def changed_data_sources(self) -> tuple[set[int], set[int]]:
+        """Return which data sources have uploaded or deleted ephemeris, and which such data products."""
+        found = []
+        for uploaded, deleted in (("ephemeris", "ephemeris_deletions"), ("data_products", "data_product_deletions")):
+            rows = self._read(
+                f"SELECT identifier FROM data_sources"
+                f" WHERE EXISTS (SELECT 1 FROM {uploaded} WHERE data_source = identifier)"
+                f" OR EXISTS (SELECT 1 FROM {deleted} WHERE data_source = identifier)"
+            )
+            found.append({identifier for (identifier,) in rows})
+        return found[0], found[1]
 
 
 _Outcome = tuple["asyncio.Future[Any]", Any, "Exception | None"]

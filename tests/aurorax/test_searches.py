@@ -24,25 +24,12 @@ from aurora_async import (
     SpaceBlock,
 )
 from aurora_async.errors import IncompleteBody, InvalidQuery, ServerError
-from aurora_async.server.app import LocalService, ServiceSettings
+from aurora_async.server.app import LocalService
 
 FACTS = Path(__file__).parents[1] / "facts"
 
 SHORT = EphemerisQuery(start="2020-01-01T00:00", end="2020-01-01T00:09", platforms="swarma")
 TREX = DataProductQuery(start="2020-01-01", end="2020-01-01", programs="trex", platforms="fort smith")
-
-
-@pytest.fixture(scope="module")
-def days_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Computed days of ephemeris, shared by the services of this module."""
-    return tmp_path_factory.mktemp("days")
-
-
-@pytest.fixture
-async def service(days_dir: Path) -> AsyncIterator[LocalService]:
-    """A local service that computes in threads: one that starts in no time."""
-    async with LocalService(ServiceSettings(days_dir=days_dir, workers=0)) as running:
-        yield running
 
 
 @pytest.fixture
@@ -236,7 +223,7 @@ async def test_the_wrong_kind_of_query_is_refused(scripted: Scripted) -> None:
 
 async def test_server_errors_of_describe_are_told(scripted: Scripted) -> None:
     """Describe is one exchange, repeated as configured."""
-    scripted.on("status", times(99, lambda: error(500, "ApplicationError", "oops")))
+    scripted.on("other", times(99, lambda: error(500, "ApplicationError", "oops")))
     async with client_of(scripted) as client:
         with pytest.raises(ServerError):
             await client.ephemeris.describe(SHORT)

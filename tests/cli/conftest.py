@@ -102,11 +102,17 @@ def here(shell: Shell, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
     return run
 
 
+@pytest.fixture(scope="session")
+def admin_key() -> str:
+    """A key of an administrator of the local service."""
+    return "cli-admin-key"
+
+
 @pytest.fixture(scope="package")
-def local_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def local_url(tmp_path_factory: pytest.TempPathFactory, admin_key: str) -> Iterator[str]:
     """The base URL of `aurora-async serve`, run as a person runs it."""
     shell = Shell(tmp_path_factory.mktemp("serve"))
-    with shell.start("serve", "--port", "0", "--workers", "1") as process:
+    with shell.start("serve", "--port", "0", "--workers", "1", "--api-key", f"{admin_key}:Administrator") as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline().decode()

@@ -27,6 +27,7 @@ from aurora_async.errors import (
     RequestCancelled,
     RequestFailed,
     ResultExpired,
+    ResultMissing,
     ServerError,
     TargetNotWritable,
     Unauthorized,
@@ -210,6 +211,18 @@ async def test_a_result_that_is_gone_is_expired(scripted: Scripted, route: str) 
         scripted.on("data", missing)
     async with client_of(scripted) as client:
         with pytest.raises(ResultExpired, match="submit the query again"):
+            await client.conjunctions.search(a_query())
+
+
+async def test_an_error_document_instead_of_the_data_is_not_taken_for_an_expired_result(scripted: Scripted) -> None:
+    """Submitting again would not help; what the service says is told."""
+
+    async def broken(request: web.Request) -> web.Response:
+        return web.json_response({"error": {"error_code": "ApplicationError", "error_message": "disk"}})
+
+    scripted.on("data", broken)
+    async with client_of(scripted) as client:
+        with pytest.raises(ResultMissing, match="ApplicationError"):
             await client.conjunctions.search(a_query())
 
 

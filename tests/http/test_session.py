@@ -42,6 +42,7 @@ from aurora_async.errors import (
     ReadTimeout,
     ServerError,
     TlsFailed,
+    Unauthorized,
     Unavailable,
 )
 from aurora_async.http import Answer, Body, Session
@@ -757,6 +758,64 @@ class TestCredentials:
             assert await sent(other + "/") == (None, None)
             assert await sent("/") == (None, KEY)
 
+    async def test_credentials_that_are_refused_are_renewed_once_and_the_request_sent_again(self, serve: Serve) -> None:
+        """For exchanges and for bodies; new ones that are refused too are the end of it."""
+        good = "Bearer 2"
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if request.headers.get("Authorization") != good:
+                raise web.HTTPUnauthorized
+            return web.Response(text="in")
+
+        async def renew() -> dict[str, str]:
+            renewed.append(None)
+            return {"Authorization": f"Bearer {len(renewed) + 1}"}
+
+        base = await serve(answer)
+        renewed: list[None] = []
+        async with session(base) as http:
+            http.add_credential(base, {"Authorization": "Bearer 1"}, renew=renew)
+            assert (await http.exchange("GET", "/")).body == b"in"
+            good = "Bearer 3"
+            async with http.open("GET", "/") as body:
+                assert b"".join([chunk async for chunk in body.chunks()]) == b"in"
+            good = "Bearer none"
+            with pytest.raises(Unauthorized):
+                await http.exchange("GET", "/")
+            assert len(renewed) == 3
+            with pytest.raises(Unauthorized):
+                await http.exchange("GET", "/", anonymous=True)
+            assert len(renewed) == 3
+
+    async def test_credentials_given_up_while_they_are_renewed_stay_given_up(self, serve: Serve) -> None:
+        """Who logs out must not find himself logged in by a request that was under way."""
+        sent: list[str | None] = []
+        refused = anyio.Event()
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            sent.append(request.headers.get("Authorization"))
+            raise web.HTTPUnauthorized
+
+        base = await serve(answer)
+        async with session(base) as http:
+
+            async def renew() -> dict[str, str]:
+                refused.set()
+                await removed.wait()
+                return {"Authorization": "Bearer 2"}
+
+            removed = anyio.Event()
+            http.add_credential(base, {"Authorization": "Bearer 1"}, renew=renew)
+            asking = asyncio.create_task(http.exchange("GET", "/"))
+            await refused.wait()
+            http.remove_credential(base)
+            removed.set()
+            with pytest.raises(Unauthorized):
+                await asking
+            with pytest.raises(Unauthorized):
+                await http.exchange("GET", "/")
+        assert sent == ["Bearer 1", None]
+
     async def test_user_and_password_in_the_base_url_become_a_credential(self, serve: Serve) -> None:
         """And are shown nowhere."""
         base = await serve(echoes)
@@ -1009,7 +1068,7 @@ class TestClosing:
         http = session(await serve(echoes))
         assert http.closed
         for _ in range(2):
-            with pytest.raises(ClientClosed, match="inside `async with`"):
+            with pytest.raises(ClientClosed, match="use it inside"):
                 await http.exchange("GET", "/")
             with pytest.raises(ClientClosed):
                 async with http.open("GET", "/"):

@@ -18,6 +18,8 @@ from aurora_async.server.app import Account, LocalService, ServiceSettings
 KEYS = {
     "key-admin": Account(role="Administrator", email_address="admin@example.org"),
     "key-owner": Account(role="Owner", email_address="owner@example.org"),
+    "key-other-owner": Account(role="Owner", email_address="other@example.org"),
+    "key-maintainer": Account(role="Maintainer", email_address="maintainer@example.org"),
     "key-user": Account(role="User", email_address="user@example.org"),
 }
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import attrs
 import pytest
 
-from aurora_async.server.store import Account, Duplicate, SearchRow, Store
+from aurora_async.server.store import _MIGRATIONS, Account, Duplicate, SearchRow, Store
 
 ROW = SearchRow(
     request_id="", kind="ephemeris", query="{}", requested_us=0, owner=None, ip_address="127.0.0.1", logs="[]"
@@ -101,3 +102,53 @@ def test_roles_include_those_below() -> None:
     assert not Account(role="Maintainer").may_act_as("Owner")
     with pytest.raises(ValueError, match="role"):
         Account(role="King")
+
+
+async def test_a_database_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Whoever installs a new version keeps what the former one had stored."""
+    with closing(sqlite3.connect(tmp_path / "service.sqlite")) as old:
+        old.executescript(f"{_MIGRATIONS[0]}; PRAGMA user_version = 1;")
+        names = attrs.asdict(attrs.evolve(ROW, request_id="kept"))
+        places = ", ".join(f":{name}" for name in names)
+        old.execute(f"INSERT INTO searches ({', '.join(names)}) VALUES ({places})", names)
+        old.commit()
+    store = Store(tmp_path)
+    assert [row.request_id for row in store.unfinished_searches()] == ["kept"]
+    assert not await store.put_ephemeris(3, [(0, b"{}")])
+    assert store.tokens() == store.logins() == store.passwords() == {}
+    await store.close()
+
+
+async def test_a_data_source_that_is_taken_changes_nothing(tmp_path: Path) -> None:
+    """Neither the one that was to be replaced nor the other."""
+    source = {"program": "p", "platform": "one", "instrument_type": "i"}
+    store = Store(tmp_path)
+    await store.put_data_source(source | {"identifier": 1})
+    await store.put_data_source(source | {"identifier": 2, "platform": "two"})
+    before = store.data_sources()
+    for record, former in (
+        ({"identifier": 3}, None),
+        ({"identifier": 1, "platform": "three"}, None),
+        ({"identifier": 2}, 2),
+    ):
+        with pytest.raises(Duplicate):
+            await store.put_data_source(source | record, former=former)
+    assert store.data_sources() == before
+    assert await store.remove_data_source(1)
+    assert [one["identifier"] for one in store.data_sources()] == [2]
+    await store.close()
+
+
+async def test_a_data_source_with_uploads_stays_and_one_without_takes_no_more(tmp_path: Path) -> None:
+    """Whichever comes first, a removal or an upload: no record is left without its source."""
+    source = {"program": "p", "platform": "one", "instrument_type": "i"}
+    store = Store(tmp_path)
+    for identifier in (1, 2):
+        await store.put_data_source(source | {"identifier": identifier, "platform": str(identifier)})
+    # The one that is called first is asked first, also where both are in one transaction.
+    uploaded = store.put_data_products(1, [("https://example.org", 0, 60, b"{}")])
+    assert (await store.remove_data_source(1), await uploaded) == (False, True)
+    assert await store.remove_data_source(2)
+    assert not await store.put_ephemeris(2, [(0, b"{}")])
+    assert [one["identifier"] for one in store.data_sources()] == [1]
+    await store.close()

@@ -51,7 +51,7 @@ class Scripted:
     takes: Callable[[dict[str, Any]], float] | None = None
 
     def on(self, route: str, handler: Handler) -> None:
-        """Answer `submit`, `status`, `data` or `cancel` by `handler`; None from it means the usual answer."""
+        """Answer `submit`, `status`, `data`, `cancel` or `other` by `handler`; None from it is the usual answer."""
         self.scripts[route] = handler
 
     @property
@@ -72,10 +72,14 @@ class Scripted:
         if script is not None and (answer := await script(request)) is not None:
             return answer
         handlers = {"submit": self.submit, "status": self.status, "data": self.data, "cancel": self.cancel}
+        if route == "other":
+            return error(404, "NotFound", request.path)
         return await handlers[route](request)
 
     @staticmethod
     def _route(request: web.Request) -> str:
+        if not request.path.startswith(("/api/v1/conjunctions/", "/api/v1/ephemeris/", "/api/v1/data_products/")):
+            return "other"
         if request.path.endswith("/search"):
             return "submit"
         if request.path.endswith("/data"):

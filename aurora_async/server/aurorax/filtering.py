@@ -161,7 +161,8 @@ def _value_test(expression: MetadataExpression) -> _ValueTest:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    # Whole numbers may be larger than any float, which `math.isnan` does not take.
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
 
 
 def _as_number(value: FilterValue) -> float | None:

@@ -13,7 +13,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 from aurora_async.aurorax.filters import MetadataFilter
 from aurora_async.aurorax.models import (
     ConjunctionQuery,
+    CriteriaBlock,
     CustomLocationsBlock,
     DataProductQuery,
     EphemerisQuery,
@@ -43,7 +46,8 @@ from aurora_async.server.aurorax.logs import (
     record_query_lines,
     record_start_lines,
 )
-from aurora_async.server.aurorax.records import ConjunctionRecords, ephemeris_records
+from aurora_async.server.aurorax.records import ConjunctionRecords, ephemeris_records, timestamp
+from aurora_async.server.aurorax.uploads import Changes
 from aurora_async.server.days import DayCache, is_cheap
 from aurora_async.server.jobs import Context
 from aurora_async.server.sky.ephemeris import DayEphemeris, available_days, conjugate, location_gsm
@@ -57,6 +61,7 @@ _OPEN, _BETWEEN, _CLOSE = b"[\n", b",\n", b"\n]\n"
 _FLUSH_BYTES = 1 << 18
 _RECORDS_BETWEEN_CHECKPOINTS = 512
 _MINUTE_S = 60
+_DAY_S = 86400
 _DAY_MINUTES = 1440
 
 _encode = msgspec.json.Encoder().encode
@@ -77,7 +82,8 @@ class SearchTask:
     """Everything a search needs to know, wherever it is done.
 
     `blocks` are the data sources of each criteria block (one block, `data_sources`, unless it is about conjunctions),
-    `sources` their records at the level `basic_info`, `places` where the custom locations among them are.
+    `sources` their records at the level `basic_info`, `places` where the custom locations among them are, `changed`
+    those whose records were uploaded or deleted, which `database` tells.
     """
 
     request_id: str
@@ -88,6 +94,8 @@ class SearchTask:
     blocks: Mapping[str, tuple[int, ...]]
     sources: Mapping[int, Record]
     places: Mapping[int, tuple[float, float]] = attrs.field(factory=dict)
+    changed: frozenset[int] = frozenset()
+    database: Path
     path: Path
     is_small: bool = True
 
@@ -137,35 +145,81 @@ class SearchTask:
             return self._products(self.query, context)
         raise TypeError(f"{self.query!r} has no records of its own")
 
+    @contextmanager
+    def _reading(self) -> Iterator[Changes | None]:
+        """Open the uploads, unless there are none to be looked at."""
+        if not self.changed:
+            yield None
+            return
+        with Changes.reading(self.database) as changes:
+            yield changes
+
     # Ephemeris ------------------------------------------------------------------------------------------------------
 
     def _ephemeris(self, query: EphemerisQuery, context: Context) -> Iterator[bytes]:
         identifiers = self.blocks["data_sources"]
-        first, last = _minutes(query)
-        for day in days_between(query.start, query.end):
-            for identifier in identifiers:
-                if not _is_available(identifier, day):
-                    continue
-                context.checkpoint()
-                ephemeris = context.days.get(identifier, day)
-                wanted = ephemeris.present & _within(day, first, last)
-                wanted &= mask(query.metadata_filter, _Columns(ephemeris), _DAY_MINUTES)
-                minutes = np.flatnonzero(wanted)
-                if len(minutes):
-                    yield from _encoded_days.lines(ephemeris, self.sources[identifier], minutes)
+        with self._reading() as changes:
+            for day in days_between(query.start, query.end):
+                for identifier in identifiers:
+                    context.checkpoint()
+                    if changes is not None and identifier in self.changed:
+                        yield from self._changed_day(query, identifier, day, changes, context)
+                    elif _is_available(identifier, day):
+                        yield from map(itemgetter(1), self._computed_day(query, identifier, day, None, context))
+
+    def _computed_day(
+        self, query: EphemerisQuery, identifier: int, day: date, changes: Changes | None, context: Context
+    ) -> Iterator[tuple[int, bytes]]:
+        """Return epoch (s) and text of the computed records of a day that have not been replaced or deleted."""
+        begin_s = _first_minute(day) * _MINUTE_S
+        wanted = _within(day, *_minutes(query))
+        if changes is not None:
+            wanted = changes.computed(identifier, begin_s, wanted)
+            if not wanted.any():
+                return iter(())
+        ephemeris = context.days.get(identifier, day)
+        wanted &= ephemeris.present
+        wanted &= mask(query.metadata_filter, _Columns(ephemeris), _DAY_MINUTES)
+        minutes = np.flatnonzero(wanted)
+        if not len(minutes):
+            return iter(())
+        lines = _encoded_days.lines(ephemeris, self.sources[identifier], minutes)
+        return zip((minutes * _MINUTE_S + begin_s).tolist(), lines, strict=True)
+
+    def _changed_day(
+        self, query: EphemerisQuery, identifier: int, day: date, changes: Changes, context: Context
+    ) -> Iterator[bytes]:
+        passes = compile_filter(query.metadata_filter)
+        begin_s = _first_minute(day) * _MINUTE_S
+        first_s = max(begin_s, int(query.start.timestamp()))
+        last_s = min(begin_s + _DAY_S - 1, int(query.end.timestamp()))
+        lines = [
+            (epoch_s, _encode({"data_source": self.sources[identifier], "epoch": timestamp(epoch_s), **record}))
+            for epoch_s, record in changes.ephemeris(identifier, first_s, last_s)
+            if passes(record["metadata"])
+        ]
+        if _is_available(identifier, day):
+            lines += self._computed_day(query, identifier, day, changes, context)
+        return map(itemgetter(1), sorted(lines, key=itemgetter(0)))
 
     # Data products --------------------------------------------------------------------------------------------------
 
     def _products(self, query: DataProductQuery, context: Context) -> Iterator[bytes]:
         passes = compile_filter(query.metadata_filter)
-        for identifier in self.blocks["data_sources"]:
-            source = self.sources[identifier]
-            context.checkpoint()
-            for record in products(identifier, query.start, query.end):
-                if query.data_product_types and record["data_product_type"] not in query.data_product_types:
-                    continue
-                if passes(record["metadata"]):
-                    yield _encode({"data_source": source, **record})
+        with self._reading() as changes:
+            for identifier in self.blocks["data_sources"]:
+                source = self.sources[identifier]
+                context.checkpoint()
+                records: Iterable[Record] = products(identifier, query.start, query.end)
+                if changes is not None and identifier in self.changed:
+                    first_s, last_s = int(query.start.timestamp()), int(query.end.timestamp())
+                    uploaded = changes.products(identifier, first_s, last_s)
+                    records = (*uploaded, *changes.computed_products(identifier, records))
+                for record in records:
+                    if query.data_product_types and record["data_product_type"] not in query.data_product_types:
+                        continue
+                    if passes(record["metadata"]):
+                        yield _encode({"data_source": source, **record})
 
     # Conjunctions ---------------------------------------------------------------------------------------------------
 
@@ -183,14 +237,15 @@ class SearchTask:
             )
             for kind in types
         }
-        for day in days_between(query.start, query.end):
-            context.checkpoint()
-            tracks = self._tracks(query, types, day, (first, last), context)
-            if tracks is None:
-                continue
-            for kind, finder in finders.items():
-                finder.feed({name: by_type[kind] for name, by_type in tracks.items()})
+        with self._reading() as changes:
+            for day in days_between(query.start, query.end):
                 context.checkpoint()
+                tracks = self._tracks(query, types, day, (first, last), changes, context)
+                if tracks is None:
+                    continue
+                for kind, finder in finders.items():
+                    finder.feed({name: by_type[kind] for name, by_type in tracks.items()})
+                    context.checkpoint()
         found = {kind: finder.finish() for kind, finder in finders.items()}
         for kind, search in found.items():
             if kind != types[0]:
@@ -210,6 +265,7 @@ class SearchTask:
         types: Sequence[str],
         day: date,
         limits: tuple[int, int],
+        changes: Changes | None,
         context: Context,
     ) -> dict[str, dict[str, list[Track]]] | None:
         """Return the records of a day that take part, by block and type; None when a block has none at all.
@@ -226,19 +282,18 @@ class SearchTask:
                 if isinstance(block, CustomLocationsBlock):
                     self._add_place(by_type, identifier, day, within)
                     continue
-                if not _is_available(identifier, day):
-                    continue
                 context.checkpoint()
-                needs = _sides(types, block.metadata_filter)
-                ephemeris = context.days.get(identifier, day, north=needs[0], south=needs[1])
-                wanted = ephemeris.present & within
-                if not wanted.any():
-                    continue
-                wanted &= mask(block.metadata_filter, _Columns(ephemeris), _DAY_MINUTES)
-                if isinstance(block, SpaceBlock):
-                    wanted &= hemisphere_mask(ephemeris.location_geo[:, 0], block.hemisphere)
-                for kind, tracks in by_type.items():
-                    _add_track(tracks, identifier, day, _points(ephemeris, kind), wanted)
+                of_source = changes if identifier in self.changed else None
+                points = _NOTHING
+                wanted = np.zeros(_DAY_MINUTES, dtype=np.bool_)
+                if _is_available(identifier, day):
+                    points, wanted = _computed_points(block, types, identifier, day, within, of_source, context)
+                if of_source is not None:
+                    uploaded = of_source.by_minute(identifier, _first_minute(day) * _MINUTE_S, within)
+                    points, wanted = _with_uploads(points, wanted, _passing(uploaded, block), types)
+                if wanted.any():
+                    for kind, tracks in by_type.items():
+                        _add_track(tracks, identifier, day, points[kind], wanted)
             if not any(by_type.values()):
                 return None
             found[name] = by_type
@@ -260,7 +315,7 @@ class SearchTask:
         if isinstance(self.query, DataProductQuery):
             return
         for day in days_between(self.query.start, self.query.end):
-            if not all(any(one < 0 or _is_available(one, day) for one in block) for block in self.blocks.values()):
+            if not all(any(self._may_have(one, day) for one in block) for block in self.blocks.values()):
                 continue  # a conjunction takes one source of every block
             for name, identifiers in self.blocks.items():
                 north = south = True
@@ -273,12 +328,23 @@ class SearchTask:
                     if _is_available(identifier, day) and not is_cheap(identifier, north=north, south=south):
                         yield identifier, day, north, south
 
+    def _may_have(self, identifier: int, day: date) -> bool:
+        return identifier < 0 or identifier in self.changed or _is_available(identifier, day)
+
     def missing_days(self, days: DayCache) -> dict[tuple[int, bool, bool], list[date]]:
         """Return the days that nobody has computed yet, by data source and traces. Blocks."""
         missing: dict[tuple[int, bool, bool], list[date]] = {}
-        for identifier, day, north, south in self.days_needed():
-            if not days.has(identifier, day, north=north, south=south):
-                missing.setdefault((identifier, north, south), []).append(day)
+        every = np.ones(_DAY_MINUTES, dtype=np.bool_)
+        with self._reading() as changes:
+
+            def is_gone(identifier: int, day: date) -> bool:
+                if changes is None or identifier not in self.changed:
+                    return False
+                return not changes.computed(identifier, _first_minute(day) * _MINUTE_S, every).any()
+
+            for identifier, day, north, south in self.days_needed():
+                if not days.has(identifier, day, north=north, south=south) and not is_gone(identifier, day):
+                    missing.setdefault((identifier, north, south), []).append(day)
         return missing
 
 
@@ -393,7 +459,10 @@ def _is_available(identifier: int, day: date) -> bool:
 
 def _all_cheap(identifiers: Iterable[int], types: Sequence[str]) -> bool:
     north, south = "nbtrace" in types, "sbtrace" in types
-    return all(identifier < 0 or is_cheap(identifier, north=north, south=south) for identifier in identifiers)
+    return all(
+        identifier < 0 or available_days(identifier) is None or is_cheap(identifier, north=north, south=south)
+        for identifier in identifiers
+    )
 
 
 def _sides(types: Sequence[str], metadata_filter: MetadataFilter | None) -> tuple[bool, bool]:
@@ -410,6 +479,66 @@ def _points(ephemeris: DayEphemeris, kind: str) -> NDArray[np.float64]:
     points = {"nbtrace": ephemeris.nbtrace, "sbtrace": ephemeris.sbtrace, "geographic": ephemeris.location_geo}[kind]
     assert points is not None
     return points
+
+
+_Points = Mapping[str, NDArray[np.float64]]
+"""By conjunction type, `(1440, 2)` each: latitude and longitude in degrees, NaN where there is none."""
+
+_NOTHING: _Points = dict.fromkeys(("nbtrace", "sbtrace", "geographic"), np.full((_DAY_MINUTES, 2), np.nan))
+_KEYS = {"nbtrace": "nbtrace", "sbtrace": "sbtrace", "geographic": "location_geo"}
+
+
+def _computed_points(
+    block: CriteriaBlock,
+    types: Sequence[str],
+    identifier: int,
+    day: date,
+    within: NDArray[np.bool_],
+    changes: Changes | None,
+    context: Context,
+) -> tuple[_Points, NDArray[np.bool_]]:
+    """Return the computed points of a day, and `(1440,)` bool, which of them take part."""
+    wanted = within
+    if changes is not None:
+        wanted = changes.computed(identifier, _first_minute(day) * _MINUTE_S, within)
+        if not wanted.any():
+            return _NOTHING, wanted
+    needs = _sides(types, block.metadata_filter)
+    ephemeris = context.days.get(identifier, day, north=needs[0], south=needs[1])
+    wanted = wanted & ephemeris.present
+    if wanted.any():
+        wanted &= mask(block.metadata_filter, _Columns(ephemeris), _DAY_MINUTES)
+        if isinstance(block, SpaceBlock):
+            wanted &= hemisphere_mask(ephemeris.location_geo[:, 0], block.hemisphere)
+    return {kind: _points(ephemeris, kind) for kind in types}, wanted
+
+
+def _passing(records: Mapping[int, Record], block: CriteriaBlock) -> dict[int, Record]:
+    """Return those of some uploaded records, by minute, that a block means."""
+    passes = compile_filter(block.metadata_filter)
+    found = {minute: record for minute, record in records.items() if passes(record["metadata"])}
+    if not isinstance(block, SpaceBlock):
+        return found
+    lat_deg = np.array([record["location_geo"]["lat"] for record in found.values()], dtype=np.float64)
+    kept = hemisphere_mask(lat_deg, block.hemisphere).tolist()
+    return {minute: record for (minute, record), keep in zip(found.items(), kept, strict=True) if keep}
+
+
+def _with_uploads(
+    points: _Points, wanted: NDArray[np.bool_], uploaded: Mapping[int, Record], types: Sequence[str]
+) -> tuple[_Points, NDArray[np.bool_]]:
+    """Return the points of a day with uploaded ones, by minute, in their places."""
+    minutes = list(uploaded)
+    if not minutes:
+        return points, wanted
+    wanted = wanted.copy()
+    wanted[minutes] = True
+    merged = {}
+    for kind in types:
+        places = [record[_KEYS[kind]] for record in uploaded.values()]
+        merged[kind] = points[kind].copy()
+        merged[kind][minutes] = np.array([(place["lat"], place["lon"]) for place in places], dtype=np.float64)
+    return merged, wanted
 
 
 def _add_track(

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from aurora_async.aurorax.models import Location
-from aurora_async.server.aurorax.records import custom_source, source_record
+from aurora_async.server.aurorax.records import custom_source, source_record, timestamp
+from aurora_async.server.aurorax.uploads import Changes
 from aurora_async.server.data import data_sources
 from aurora_async.server.sky import ephemeris, products
-from aurora_async.times import to_wire
 
-__all__ = ["SOURCE_TYPES", "DataSources", "published_sources"]
+__all__ = ["MAX_IDENTIFIER", "SOURCE_TYPES", "DataSources", "published_sources"]
 
 SOURCE_TYPES = ("ground", "leo", "heo", "lunar", "event_list", "not_applicable")
 
+MAX_IDENTIFIER = 2**31 - 1
 _SAMPLE_DAYS = 24
+_DAY_S = 86400
+_FIRST_DAY = date(1970, 1, 1).toordinal()
 
 Record = dict[str, Any]
 
@@ -28,14 +36,26 @@ def published_sources() -> list[Record]:
 
 
 class DataSources:
-    """The data sources of the service, in memory; changing them durably is the store's part."""
+    """The data sources of the service, in memory; changing them durably is the store's part.
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    Args:
+        records: Their full records.
+        database: Where uploads and deletions of records are.
+        changed: Which sources have uploaded or deleted ephemeris, and which such data products.
+    """
+
+    def __init__(
+        self, records: Iterable[Record], database: Path, changed: tuple[Iterable[int], Iterable[int]] = ((), ())
+    ) -> None:
         self._records: dict[int, Record] = {}
         self._by_place: dict[tuple[float, float], Record] = {}
         self._counts: dict[tuple[str, int, date], int] = {}
-        self._stats: dict[tuple[int, bool], Record] = {}
+        self._stats: dict[tuple[int, bool], tuple[int, Record]] = {}
+        self._revisions: dict[int, int] = {}
         self._counting = threading.Lock()
+        self._database = database
+        self.changed_ephemeris = set(changed[0])
+        self.changed_products = set(changed[1])
         self.version = 0
         """Grows with every change: what was derived from an older one may be out of date."""
         self.add(records)
@@ -78,6 +98,39 @@ class DataSources:
                 self._by_place[place["lat"], place["lon"]] = record
         self.version += 1
 
+    def put(self, record: Record) -> None:
+        """Know a new source, or an old one by a new record."""
+        # Should there have been one under this identifier before, what it uploaded or deleted counts again.
+        self.records_changed(record["identifier"])
+        self.add([record])
+
+    def remove(self, identifier: int) -> None:
+        """Forget a source."""
+        del self._records[identifier]
+        self.version += 1
+
+    def free_identifier(self) -> int:
+        """Return an identifier for a new source: above all that are taken, as long as there are any."""
+        above = max((0, *self._records)) + 1
+        if above <= MAX_IDENTIFIER:
+            return above
+        return next(number for number in itertools.count(1) if number not in self._records)
+
+    def with_triple(self, record: Mapping[str, Any]) -> Record | None:
+        """Return the source that has the program, platform and instrument type of `record`."""
+        names = ("program", "platform", "instrument_type")
+        found = self.matching(**{name: record[name] for name in names})
+        return next((one for one in found if one["identifier"] >= 0), None)
+
+    def records_changed(self, identifier: int, *, ephemeris: bool = True, data_products: bool = True) -> None:
+        """Take notice that records of a source were uploaded or deleted."""
+        if ephemeris:
+            self.changed_ephemeris.add(identifier)
+        if data_products:
+            self.changed_products.add(identifier)
+        # Counts that are being made at this moment are of the former state, and kept as such.
+        self._revisions[identifier] = self._revisions.get(identifier, 0) + 1
+
     def custom(self, places: Iterable[Location]) -> tuple[dict[Location, Record], list[Record]]:
         """Return the internal data source behind each custom location, and those among them that are new.
 
@@ -104,15 +157,70 @@ class DataSources:
                      product_type: str | None = None) -> dict[int, dict[str, int]]:  # fmt: skip
         """Return how many records each source has on each day, both ends inclusive; without days that have none."""
         found: dict[int, dict[str, int]] = {}
-        for record in records:
-            identifier = int(record["identifier"])
-            counts = {}
-            for day in self._days(identifier, start, end, of_products):
-                if count := self._count(identifier, day, of_products, product_type):
-                    counts[day.isoformat()] = count
-            if counts:
-                found[identifier] = counts
+        records = list(records)
+        changed = self.changed_products if of_products else self.changed_ephemeris
+        is_changed = any(record["identifier"] in changed for record in records)
+        with Changes.reading(self._database) if is_changed else nullcontext() as changes:
+            for record in records:
+                identifier = int(record["identifier"])
+                by_day: Iterable[tuple[date, int]]
+                if changes is None or identifier not in changed:
+                    days = self._days(identifier, start, end, of_products)
+                    by_day = ((day, self._count(identifier, day, of_products, product_type)) for day in days)
+                elif of_products:
+                    by_day = self._changed_products(changes, identifier, start, end, product_type)
+                else:
+                    by_day = self._changed_ephemeris(changes, identifier, start, end)
+                if counts := {day.isoformat(): count for day, count in by_day if count}:
+                    found[identifier] = counts
         return found
+
+    def _changed_ephemeris(
+        self, changes: Changes, identifier: int, start: date, end: date
+    ) -> Iterator[tuple[date, int]]:
+        uploaded = changes.ephemeris_days(identifier, _seconds(start), _seconds(end) + _DAY_S - 1)
+        gone, touched = _touched(changes, identifier, uploaded, start, end)
+        counts = dict(uploaded)
+        for day in self._days(identifier, start, end, False):
+            number = _number(day)
+            if number in touched:
+                counts[number] = counts.get(number, 0) + _left(changes, identifier, day)
+            elif number not in gone:
+                counts[number] = self._count(identifier, day, False, None)
+        for number in sorted(counts):
+            yield _day(number), counts[number]
+
+    def _changed_products(
+        self, changes: Changes, identifier: int, start: date, end: date, product_type: str | None
+    ) -> Iterator[tuple[date, int]]:
+        counts: dict[date, int] = {}
+        for product in self._all_products(changes, identifier, start, end):
+            if product_type in (None, product["data_product_type"]):
+                day = date.fromisoformat(product["start"][:10])
+                counts[day] = counts.get(day, 0) + 1
+        yield from sorted(counts.items())
+
+    def _all_products(self, changes: Changes, identifier: int, start: date, end: date) -> Iterator[Record]:
+        """Yield the data products that begin on some days: uploaded ones, and what is left of the computed ones."""
+        for product in changes.products(identifier, _seconds(start)):
+            if product["start"] <= f"{end}T23:59:59":
+                yield product
+        for day in self._days(identifier, start, end, True):
+            first = datetime.combine(day, time(), UTC)
+            of_day = products.products(identifier, first, first + timedelta(days=1, seconds=-1))
+            yield from changes.computed_products(identifier, of_day)
+
+    def has_records(self, identifier: int) -> bool:
+        """Tell whether a source has any record at all, uploaded or computed."""
+        with Changes.reading(self._database) as changes:
+            if changes.ephemeris_span(identifier) is not None:
+                return True
+            span = self.span(identifier)
+            if span is not None:
+                gone, _ = _touched(changes, identifier, (), *span)
+                if len(gone) <= (span[1] - span[0]).days:
+                    return True
+            return any(True for _ in self._all_products(changes, identifier, date.min, date.max))
 
     @staticmethod
     def span(identifier: int, *, of_products: bool = False) -> tuple[date, date] | None:
@@ -151,41 +259,110 @@ class DataSources:
         """
         key = (identifier, slow)
         with self._counting:
-            if key not in self._stats:
-                self._stats[key] = self._make_stats(identifier, slow)
-            return self._stats[key]
+            revision = self._revisions.get(identifier, 0)
+            kept = self._stats.get(key)
+            if kept is None or kept[0] != revision:
+                kept = self._stats[key] = revision, self._make_stats(identifier, slow)
+            return kept[1]
 
     def _make_stats(self, identifier: int, slow: bool) -> Record:
-        count, first, last = self._ephemeris_stats(identifier, slow)
-        product_counts = [
+        with Changes.reading(self._database) as changes:
+            count, first, last = self._ephemeris_stats(changes, identifier, slow)
+            product_counts, earliest, latest = self._product_stats(changes, identifier)
+        return {
+            "ephemeris_count": count,
+            "data_product_count": product_counts,
+            "earliest_ephemeris_loaded": None if first is None else timestamp(first),
+            "latest_ephemeris_loaded": None if last is None else timestamp(last),
+            "earliest_data_product_loaded": earliest,
+            "latest_data_product_loaded": latest,
+        }
+
+    def _product_stats(self, changes: Changes, identifier: int) -> tuple[int, str | None, str | None]:
+        if identifier in self.changed_products:
+            found = list(self._all_products(changes, identifier, date.min, date.max))
+            starts = [product["start"] for product in found]
+            ends = [product["end"] for product in found]
+            return len(found), min(starts, default=None), max(ends, default=None)
+        counts = [
             (day, of_day)
             for day in self._days(identifier, date.min, date.max, True)
             if (of_day := products.count_products(identifier, day))
         ]
-        return {
-            "ephemeris_count": count,
-            "data_product_count": sum(of_day for _, of_day in product_counts),
-            "earliest_ephemeris_loaded": None if first is None else to_wire(first),
-            "latest_ephemeris_loaded": None if last is None else to_wire(last),
-            "earliest_data_product_loaded": f"{product_counts[0][0]}T00:00:00" if product_counts else None,
-            "latest_data_product_loaded": f"{product_counts[-1][0]}T23:59:00" if product_counts else None,
-        }
-
-    def _ephemeris_stats(self, identifier: int, slow: bool) -> tuple[int, datetime | None, datetime | None]:
-        span = self.span(identifier)
-        if span is None:
+        if not counts:
             return 0, None, None
-        days = (span[1] - span[0]).days + 1
-        first = datetime.combine(span[0], time(), UTC)
-        last = datetime.combine(span[1], time(23, 59), UTC)
-        if slow or days <= _SAMPLE_DAYS:
-            total = sum(ephemeris.count_day(identifier, day) for day in self._days(identifier, *span, False))
-            return total, first, last
+        return sum(of_day for _, of_day in counts), f"{counts[0][0]}T00:00:00", f"{counts[-1][0]}T23:59:00"
+
+    def _ephemeris_stats(self, changes: Changes, identifier: int, slow: bool) -> tuple[int, int | None, int | None]:
+        """Return how many records, and the epochs (seconds since 1970) of the first and the last."""
+        span = self.span(identifier)
+        uploaded: Mapping[int, int] = {}
+        gone: set[int] = set()
+        touched: set[int] = set()
+        if identifier in self.changed_ephemeris:
+            uploaded = changes.ephemeris_days(identifier, -(1 << 62), 1 << 62)
+            if span is not None:
+                gone, touched = _touched(changes, identifier, uploaded, *span)
+        total = sum(uploaded.values())
+        epochs: list[int] = []
+        if (uploaded_span := changes.ephemeris_span(identifier)) is not None:
+            epochs += uploaded_span
+        if span is not None:
+            left = [day for day in self._days(identifier, *span, False) if _number(day) not in gone]
+            for day in left:
+                if _number(day) in touched:
+                    total += _left(changes, identifier, day) - ephemeris.count_day(identifier, day)
+            total += self._computed_count(identifier, span, left, slow)
+            if left:
+                epochs += (_seconds(left[0]), _seconds(left[-1]) + _DAY_S - 60)
+        return total, min(epochs, default=None), max(epochs, default=None)
+
+    @staticmethod
+    def _computed_count(identifier: int, span: tuple[date, date], left: Sequence[date], slow: bool) -> int:
+        if slow or len(left) <= _SAMPLE_DAYS:
+            return sum(ephemeris.count_day(identifier, day) for day in left)
         # In the middle of the span, because nights are as long in every year, and orbits are known best there.
+        days = (span[1] - span[0]).days + 1
         middle = span[0] + timedelta(days=days // 2)
         step = min(days, 365) / _SAMPLE_DAYS
         sample = [
             ephemeris.count_day(identifier, middle + timedelta(days=round(number * step)))
             for number in range(-_SAMPLE_DAYS // 2, _SAMPLE_DAYS // 2)
         ]
-        return round(days * sum(sample) / len(sample)), first, last
+        return round(len(left) * sum(sample) / len(sample))
+
+
+# Days are counted from 1970 here, as they are in the database.
+
+
+def _number(day: date) -> int:
+    return day.toordinal() - _FIRST_DAY
+
+
+def _day(number: int) -> date:
+    return date.fromordinal(number + _FIRST_DAY)
+
+
+def _seconds(day: date) -> int:
+    return _number(day) * _DAY_S
+
+
+def _touched(
+    changes: Changes, identifier: int, uploaded: Iterable[int], start: date, end: date
+) -> tuple[set[int], set[int]]:
+    """Return the days whose computed records are all deleted, and those on which some may be replaced or deleted."""
+    first, last = _number(start), _number(end)
+    gone: set[int] = set()
+    touched = set(uploaded)
+    for start_s, end_s in changes.deleted_ranges(identifier, _seconds(start), _seconds(end) + _DAY_S - 1):
+        # The last record of a day is that of 23:59:00.
+        whole = range(max(first, -(-start_s // _DAY_S)), min(last, (end_s + 60) // _DAY_S - 1) + 1)
+        gone.update(whole)
+        touched.update(day for day in (start_s // _DAY_S, end_s // _DAY_S) if day not in whole)
+    return gone, touched - gone
+
+
+def _left(changes: Changes, identifier: int, day: date) -> int:
+    """Return how many computed records of a day are neither replaced nor deleted."""
+    present = ephemeris.present_minutes(identifier, day)
+    return int(np.count_nonzero(changes.computed(identifier, _seconds(day), present)))

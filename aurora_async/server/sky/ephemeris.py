@@ -46,6 +46,7 @@ __all__ = [
     "count_day",
     "load_day",
     "location_gsm",
+    "present_minutes",
     "save_day",
 ]
 
@@ -172,6 +173,16 @@ def count_day(identifier: int, day: dt.date) -> int:
     if np.isfinite(track(identifier, day_jd(day, some)).position_km[0]).all():
         return MINUTES
     return int(np.count_nonzero(np.isfinite(track(identifier, day_jd(day)).position_km[0])))
+
+
+def present_minutes(identifier: int, day: dt.date) -> NDArray[np.bool_]:
+    """Return `(1440,)` bool, the minutes of a day that have a record; no field line is traced for it."""
+    if not _is_available(identifier, day):
+        return np.zeros(MINUTES, dtype=np.bool_)
+    station = station_of_identifier().get(identifier)
+    if station is not None:
+        return operating(identifier, _programs().get(identifier, ""), station, day)
+    return np.asarray(np.isfinite(track(identifier, day_jd(day)).position_km).all(axis=0))
 
 
 def compute_day(identifier: int, day: dt.date, *, north: bool = True, south: bool = True) -> DayEphemeris:

@@ -1,0 +1,102 @@
+"""Data products: searching them, and, for those who maintain a data source, loading and deleting them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from contextlib import aclosing
+from itertools import islice
+
+import msgspec
+
+from aurora_async.aurorax.models import DATA_PRODUCT_TYPES, DataProduct, DataProductQuery, DataSource
+from aurora_async.aurorax.records import ChunkOutcome, Uploader, UploadReport, data_product_document, names_of
+from aurora_async.aurorax.searches import Searches
+from aurora_async.aurorax.sources import known_source, source_path
+from aurora_async.errors import InvalidInput
+from aurora_async.times import TimeLike, TimeRange, end_of, start_of
+
+__all__ = ["DataProductSearches"]
+
+_URLS_AT_ONCE = 500
+
+
+class DataProductSearches(Searches[DataProductQuery, DataProduct]):
+    """Searches for keograms, montages, movies and plots. `source` is a data source, or its identifier."""
+
+    async def upload(
+        self,
+        source: DataSource | int,
+        records: Iterable[DataProduct] | AsyncIterable[DataProduct],
+        *,
+        chunk_size: int = 500,
+        at_once: int = 4,
+        validate: bool = True,
+        on_chunk: Callable[[ChunkOutcome], object] | None = None,
+    ) -> UploadReport:
+        """Load records of `source`; one takes the place of the one with its URL. Needs the role Maintainer.
+
+        Arguments, result and errors are those of `EphemerisSearches.upload`.
+
+        Source: AuroraX API, POST api/v1/data_sources/{id}/data_products.
+        """
+        known = await known_source(self._engine, source, with_schemas=validate)
+        uploader = Uploader(
+            session=self._engine.session,
+            target=f"{source_path(known.identifier)}/data_products",
+            encode=data_product_document(known, known.data_product_metadata_schema if validate else None),
+            chunk_size=chunk_size,
+            at_once=at_once,
+            on_chunk=on_chunk,
+        )
+        return await uploader.upload(records)
+
+    async def delete_urls(self, source: DataSource | int, urls: Iterable[str]) -> None:
+        """Delete the records of `source` with these URLs. Needs the role Maintainer.
+
+        Source: AuroraX API, DELETE api/v1/data_sources/{id}/data_products.
+        """
+        if isinstance(urls, str):
+            raise InvalidInput("urls", "is one text; give a list of URLs")
+        wanted = list(dict.fromkeys(urls))
+        for number, url in enumerate(wanted):
+            if not isinstance(url, str) or not url.strip():
+                raise InvalidInput(f"urls[{number}]", f"{url!r} is not a URL")
+        known = await known_source(self._engine, source)
+        names = names_of(known)
+        left = iter(wanted)
+        while batch := list(islice(left, _URLS_AT_ONCE)):
+            body = msgspec.json.encode(names | {"urls": batch})
+            await self._engine.session.exchange("DELETE", f"{source_path(known.identifier)}/data_products", body=body)
+
+    async def delete(
+        self,
+        source: DataSource | int,
+        start: TimeLike,
+        end: TimeLike,
+        *,
+        data_product_types: Iterable[str] = (),
+    ) -> list[str]:
+        """Delete the records of `source` that lie from `start` to `end`, of some types or all; return their URLs.
+
+        They are searched for first, as the service can only delete by URL.
+        """
+        span = TimeRange(start_of(start, "start"), end_of(end, "end"))
+        types = (data_product_types,) if isinstance(data_product_types, str) else tuple(data_product_types)
+        if unknown := set(types) - set(DATA_PRODUCT_TYPES):
+            allowed = ", ".join(DATA_PRODUCT_TYPES)
+            raise InvalidInput("data_product_types", f"{min(unknown)!r} is unknown; use {allowed}")
+        known = await known_source(self._engine, source)
+        names = names_of(known)
+        query = DataProductQuery(
+            start=span.start,
+            end=span.end,
+            programs=[names["program"]],
+            platforms=[names["platform"]],
+            instrument_types=[names["instrument_type"]],
+            data_product_types=types,
+        )
+        async with aclosing(self.stream(query, response_format={"url": True})) as found:
+            # Records of a response format are plain objects.
+            urls = [record["url"] async for record in found]  # type: ignore[index]
+        await self.delete_urls(known, urls)
+        return urls

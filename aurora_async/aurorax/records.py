@@ -1,0 +1,289 @@
+"""Sending records to AuroraX.
+
+They go out in chunks, a few at once, as they come out of an iterable of any length. An upload may safely be sent twice,
+since a record replaces the one with its identity: data source and epoch, or data source and URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from datetime import UTC, date, datetime
+from typing import Any, Generic, TypeVar
+
+import anyio
+import anyio.to_thread
+import attrs
+import msgspec
+
+from aurora_async.aurorax.metadata import check_metadata
+from aurora_async.aurorax.models import DATA_PRODUCT_TYPES, DataProduct, DataSource, Ephemeris, Location, SchemaField
+from aurora_async.errors import AuroraError, BadRequest, InvalidInput, bare
+from aurora_async.http import Session
+from aurora_async.times import to_wire
+
+__all__ = [
+    "ChunkOutcome",
+    "UploadFailed",
+    "UploadReport",
+    "Uploader",
+    "data_product_document",
+    "ephemeris_document",
+    "names_of",
+]
+
+RecordT = TypeVar("RecordT")
+
+
+@attrs.frozen(kw_only=True)
+class ChunkOutcome:
+    """What became of one chunk of an upload: `count` records, the first of them number `first` of all (from 0)."""
+
+    index: int
+    first: int
+    count: int
+    error: AuroraError | None = None
+
+
+@attrs.frozen(kw_only=True)
+class UploadReport:
+    """What became of an upload, chunk by chunk, in order."""
+
+    chunks: tuple[ChunkOutcome, ...]
+
+    @property
+    def records(self) -> int:
+        """How many records the service accepted."""
+        return sum(chunk.count for chunk in self.chunks if chunk.error is None)
+
+    @property
+    def failed(self) -> tuple[ChunkOutcome, ...]:
+        """The chunks that were not accepted."""
+        return tuple(chunk for chunk in self.chunks if chunk.error is not None)
+
+
+class UploadFailed(AuroraError):
+    """Some chunks of an upload were not accepted; `report` says which, and why."""
+
+    def __init__(self, report: UploadReport) -> None:
+        super().__init__(report)
+        self.report = report
+
+    def __str__(self) -> str:
+        first, *others = self.report.failed
+        more = f" (and {len(others)} more)" if others else ""
+        span = f"records {first.first} to {first.first + first.count - 1}"
+        return f"{self.report.records} records were accepted; {span} were not{more}: {first.error}"
+
+
+@attrs.frozen(kw_only=True)
+class Uploader(Generic[RecordT]):
+    """Sends records of one kind to one data source. The session is borrowed."""
+
+    session: Session
+    target: str
+    """The path they are posted to."""
+    encode: Callable[[RecordT, str], dict[str, Any]]
+    """Makes the document of a record, or refuses it (`InvalidInput`); the text is what the record is called."""
+    chunk_size: int
+    at_once: int
+    on_chunk: Callable[[ChunkOutcome], object] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("chunk_size", "at_once"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InvalidInput(name, f"{value!r} is not a whole number, 1 or more")
+
+    async def upload(self, records: Iterable[RecordT] | AsyncIterable[RecordT]) -> UploadReport:
+        """Send all records.
+
+        A list is checked whole before anything is sent. What comes out of an iterator is checked chunk by chunk: a
+        record that is refused ends the upload. So does every error but the service's refusal of one chunk.
+
+        Raises:
+            InvalidInput: A list holds a record that cannot be right; nothing was sent.
+            UploadFailed: Some chunks were not accepted.
+        """
+        if isinstance(records, Sequence):
+            await anyio.to_thread.run_sync(self._encoded, records, 0)
+        outcomes: list[ChunkOutcome] = []
+        try:
+            await self._send_all(records, outcomes)
+        except BaseExceptionGroup as group:
+            raise bare(group) from None
+        report = UploadReport(chunks=tuple(sorted(outcomes, key=lambda chunk: chunk.index)))
+        if report.failed:
+            raise UploadFailed(report) from report.failed[0].error
+        return report
+
+    async def _send_all(
+        self, records: Iterable[RecordT] | AsyncIterable[RecordT], outcomes: list[ChunkOutcome]
+    ) -> None:
+        give, take = anyio.create_memory_object_stream[tuple[int, list[RecordT]]](0)
+        taking = anyio.CancelScope()
+
+        async def send() -> None:
+            with take.clone() as chunks:
+                async for index, chunk in chunks:
+                    outcome = await self._send(index, chunk)
+                    outcomes.append(outcome)
+                    if outcome.error is not None and not isinstance(outcome.error, BadRequest):
+                        taking.cancel()  # the next chunks would fare no better
+                    if self.on_chunk is not None:
+                        self.on_chunk(outcome)
+                    if taking.cancel_called:
+                        return
+
+        with take, give:
+            async with anyio.create_task_group() as tasks:
+                for number in range(self.at_once):
+                    tasks.start_soon(send, name=f"upload {number}")
+                # Taken by this task alone: an asynchronous generator may hold cancel scopes, which belong to a task.
+                with taking:
+                    async with aclosing(_chunks(records, self.chunk_size)) as chunks:
+                        async for index, chunk in chunks:
+                            await give.send((index, chunk))
+                give.close()
+
+    async def _send(self, index: int, chunk: list[RecordT]) -> ChunkOutcome:
+        outcome = ChunkOutcome(index=index, first=index * self.chunk_size, count=len(chunk))
+        try:
+            body = await anyio.to_thread.run_sync(self._encoded, chunk, outcome.first)
+            await self.session.exchange("POST", self.target, body=body, repeat=True)
+        except AuroraError as error:
+            return attrs.evolve(outcome, error=error)
+        return outcome
+
+    def _encoded(self, chunk: Sequence[RecordT], first: int) -> bytes:
+        """Return the body of a chunk; in a thread, since it may take long."""
+        documents = [self.encode(record, f"records[{number}]") for number, record in enumerate(chunk, first)]
+        try:
+            return msgspec.json.encode(documents)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidInput(f"records[{first}] and following", f"are not JSON: {error}") from None
+
+
+async def _chunks(
+    records: Iterable[RecordT] | AsyncIterable[RecordT], size: int
+) -> AsyncGenerator[tuple[int, list[RecordT]], None]:
+    """Yield numbered lists of at most `size` records."""
+    index = 0
+    chunk: list[RecordT] = []
+    async for record in _each(records):
+        chunk.append(record)
+        if len(chunk) == size:
+            yield index, chunk
+            index += 1
+            chunk = []
+    if chunk:
+        yield index, chunk
+
+
+async def _each(records: Iterable[RecordT] | AsyncIterable[RecordT]) -> AsyncGenerator[RecordT, None]:
+    if isinstance(records, AsyncIterable):
+        async for record in records:
+            yield record
+    else:
+        for record in records:
+            yield record
+
+
+# Documents ----------------------------------------------------------------------------------------------------------
+
+
+def names_of(source: DataSource) -> dict[str, str]:
+    """Return what the service compares a write with: program, platform and instrument type of the data source."""
+    names = {"program": source.program, "platform": source.platform, "instrument_type": source.instrument_type}
+    known = {name: value for name, value in names.items() if value is not None}
+    if len(known) < len(names):
+        raise InvalidInput("source", "has no program, platform or instrument type: read it at the level basic_info")
+    return known
+
+
+def ephemeris_document(
+    source: DataSource, schema: Sequence[SchemaField] | None
+) -> Callable[[Ephemeris, str], dict[str, Any]]:
+    """Return what turns an ephemeris record of `source` into its document; `schema` None does not check metadata."""
+    names = names_of(source)
+
+    def document(record: Ephemeris, field: str) -> dict[str, Any]:
+        _check_record(record, Ephemeris, source, schema, field)
+        if record.epoch.second or record.epoch.microsecond:
+            raise InvalidInput(f"{field}.epoch", f"{record.epoch.isoformat()} is not a whole minute")
+        return names | {
+            "epoch": f"{to_wire(record.epoch)}.000Z",
+            "location_geo": _place(record.location_geo, f"{field}.location_geo"),
+            "location_gsm": _place(record.location_gsm, f"{field}.location_gsm"),
+            "nbtrace": _place(record.nbtrace, f"{field}.nbtrace"),
+            "sbtrace": _place(record.sbtrace, f"{field}.sbtrace"),
+            "metadata": _metadata(record.metadata),
+        }
+
+    return document
+
+
+def data_product_document(
+    source: DataSource, schema: Sequence[SchemaField] | None
+) -> Callable[[DataProduct, str], dict[str, Any]]:
+    """Return what turns a data product of `source` into its document; `schema` None does not check metadata."""
+    names = names_of(source)
+
+    def document(record: DataProduct, field: str) -> dict[str, Any]:
+        _check_record(record, DataProduct, source, schema, field)
+        if record.data_product_type not in DATA_PRODUCT_TYPES:
+            allowed = ", ".join(DATA_PRODUCT_TYPES)
+            raise InvalidInput(
+                f"{field}.data_product_type", f"{record.data_product_type!r} is unknown; use one of {allowed}"
+            )
+        if not isinstance(record.url, str) or not record.url.strip():
+            raise InvalidInput(f"{field}.url", f"{record.url!r} is not a URL")
+        if record.end < record.start:
+            raise InvalidInput(f"{field}.end", f"{to_wire(record.end)} is before the start, {to_wire(record.start)}")
+        return names | {
+            "data_product_type": record.data_product_type,
+            "start": f"{to_wire(record.start)}.000",
+            "end": f"{to_wire(record.end)}.000",
+            "url": record.url,
+            "metadata": _metadata(record.metadata),
+        }
+
+    return document
+
+
+def _check_record(
+    record: Any, kind: type[Any], source: DataSource, schema: Sequence[SchemaField] | None, field: str
+) -> None:
+    if not isinstance(record, kind):
+        raise InvalidInput(field, f"{record!r} is not of the class {kind.__name__}")
+    ours: DataSource = record.data_source
+    for name in ("identifier", "program", "platform", "instrument_type"):
+        given, expected = getattr(ours, name), getattr(source, name)
+        if given is not None and given != expected:
+            raise InvalidInput(f"{field}.data_source.{name}", f"{given!r} is not that of the data source, {expected!r}")
+    if schema is not None:
+        check_metadata(record.metadata, schema, field=f"{field}.metadata")
+
+
+def _place(place: Location, field: str) -> dict[str, float | None]:
+    if not isinstance(place, Location):
+        raise InvalidInput(field, f"{place!r} is not a Location")
+    if (place.lat is None) != (place.lon is None):
+        raise InvalidInput(field, "has only one of latitude and longitude; give both or neither")
+    for name, value, lowest, highest in (("lat", place.lat, -90, 90), ("lon", place.lon, -180, 360)):
+        if value is not None and not (
+            isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value <= highest
+        ):
+            raise InvalidInput(f"{field}.{name}", f"{value!r} is not a number of degrees from {lowest} to {highest}")
+    return {"lat": place.lat, "lon": place.lon}
+
+
+def _metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: _wire_value(value) for name, value in (metadata or {}).items()}
+
+
+def _wire_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo is None else value.astimezone(UTC)
+        return moment.replace(tzinfo=None).isoformat(timespec="microseconds")
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,0 +1,38 @@
+"""The same without `await`: every verb of the asynchronous clients, for scripts and notebooks.
+
+```python
+from aurora_async import EphemerisQuery
+from aurora_async.sync import AuroraX
+
+client = AuroraX()
+records = client.ephemeris.search(EphemerisQuery(start="2020-01-01", end="2020-01-01", platforms="swarma"))
+```
+"""
+
+from aurora_async.sync._aurorax import (
+    Administration,
+    AuroraX,
+    AvailabilityCounts,
+    ConjunctionSearches,
+    DataProductSearches,
+    EphemerisSearches,
+    Events,
+    Request,
+    Run,
+    Searches,
+    Sources,
+)
+
+__all__ = [
+    "Administration",
+    "AuroraX",
+    "AvailabilityCounts",
+    "ConjunctionSearches",
+    "DataProductSearches",
+    "EphemerisSearches",
+    "Events",
+    "Request",
+    "Run",
+    "Searches",
+    "Sources",
+]

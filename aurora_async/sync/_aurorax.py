@@ -1,0 +1,390 @@
+"""AuroraX, blocking: what `aurora_async.aurorax` has, under the same names, without `await`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import anyio.to_thread
+
+from aurora_async import aurorax
+from aurora_async.aurorax.models import DataSource, Query
+from aurora_async.aurorax.records import ChunkOutcome, UploadReport
+from aurora_async.aurorax.searches import QueryDocument, ResponseFormat
+from aurora_async.config import Config
+from aurora_async.engine import Events as AsyncEvents
+from aurora_async.engine import Outcome, RequestId, RequestStatus
+from aurora_async.engine import Request as AsyncRequest
+from aurora_async.engine import Run as AsyncRun
+from aurora_async.errors import RunCancelled
+from aurora_async.sync._client import BlockingClient
+from aurora_async.sync._loop import BlockingLoop
+from aurora_async.sync._verbs import blocking, here, streaming
+from aurora_async.transfer import Form
+
+__all__ = [
+    "Administration",
+    "AuroraX",
+    "AvailabilityCounts",
+    "ConjunctionSearches",
+    "DataProductSearches",
+    "EphemerisSearches",
+    "Events",
+    "Request",
+    "Run",
+    "Searches",
+    "Sources",
+]
+
+T = TypeVar("T")
+QueryT = TypeVar("QueryT", bound=Query)
+RecordT = TypeVar("RecordT")
+
+
+class Request(Generic[RecordT]):
+    """One request; see `aurora_async.Request`. Ctrl-C while it is waited for cancels it on the service, too."""
+
+    def __init__(self, client: AuroraX, asynchronous: AsyncRequest[RecordT]) -> None:
+        """Made by `submit`, `resubmit` and `resume`."""
+        self._client = client  # which stays open while anybody has a request of it
+        self._asynchronous = asynchronous
+
+    @property
+    def _loop(self) -> BlockingLoop:
+        return self._client._loop
+
+    def __repr__(self) -> str:
+        return repr(self._asynchronous)
+
+    @property
+    def request_id(self) -> RequestId:
+        """Its identifier."""
+        return self._asynchronous.request_id
+
+    @property
+    def query(self) -> Any:
+        """What it asks, None when it was submitted elsewhere."""
+        return self._asynchronous.query
+
+    @property
+    def status(self) -> RequestStatus | None:
+        """What was last seen; reading it asks nobody."""
+        return self._asynchronous.status
+
+    detach = here(AsyncRequest[RecordT].detach)
+    refresh = blocking(AsyncRequest[RecordT].refresh)
+    cancel = blocking(AsyncRequest[RecordT].cancel)
+    wait = blocking(AsyncRequest[RecordT].wait)
+    stream = streaming(AsyncRequest[RecordT].stream)
+    records = blocking(AsyncRequest[RecordT].records)
+    download = blocking(AsyncRequest[RecordT].download)
+
+
+class _Service:
+    """A part of a client."""
+
+    def __init__(self, client: AuroraX, name: str) -> None:
+        """Made by the client."""
+        self._client = client
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"<{self._name} of {self._client!r}>"
+
+    @property
+    def _loop(self) -> BlockingLoop:
+        return self._client._loop
+
+    @property
+    def _asynchronous(self) -> Any:
+        return self._client._service(self._name)
+
+
+class Searches(_Service, Generic[QueryT, RecordT]):
+    """One kind of search; see `aurora_async.aurorax.Searches`."""
+
+    search = blocking(aurorax.Searches[QueryT, RecordT].search)
+    stream = streaming(aurorax.Searches[QueryT, RecordT].stream)
+    download = blocking(aurorax.Searches[QueryT, RecordT].download)
+    describe = blocking(aurorax.Searches[QueryT, RecordT].describe)
+    read = here(aurorax.Searches[QueryT, RecordT].read)
+    response_format = here(aurorax.Searches[QueryT, RecordT].response_format)
+    request_url = here(aurorax.Searches[QueryT, RecordT].request_url)
+    status = blocking(aurorax.Searches[QueryT, RecordT].status)
+    logs = blocking(aurorax.Searches[QueryT, RecordT].logs)
+    query = blocking(aurorax.Searches[QueryT, RecordT].query)
+    cancel = blocking(aurorax.Searches[QueryT, RecordT].cancel)
+    delete_result = blocking(aurorax.Searches[QueryT, RecordT].delete_result)
+
+    def submit(
+        self,
+        query: QueryT | QueryDocument,
+        *,
+        response_format: ResponseFormat | None = None,
+        deadline_s: float | None = None,
+    ) -> Request[RecordT]:
+        """Submit `query` and return the request; nothing of it is waited for."""
+        verb = self._asynchronous.submit
+        return Request(
+            self._client, self._loop.run(verb, query, response_format=response_format, deadline_s=deadline_s)
+        )
+
+    def resubmit(
+        self,
+        request_id: RequestId,
+        *,
+        response_format: ResponseFormat | None = None,
+        deadline_s: float | None = None,
+    ) -> Request[RecordT]:
+        """Submit the query of a request once more; the new request has an identifier of its own."""
+        verb = self._asynchronous.resubmit
+        return Request(
+            self._client, self._loop.run(verb, request_id, response_format=response_format, deadline_s=deadline_s)
+        )
+
+    def resume(self, request_id: RequestId, *, response_format: ResponseFormat | None = None) -> Request[RecordT]:
+        """Return a handle of a request that was submitted before, here or anywhere. Asks the service nothing yet."""
+        return Request(self._client, self._asynchronous.resume(request_id, response_format=response_format))
+
+
+class _Loadable(Searches[QueryT, RecordT]):
+    """A kind of search whose records can be loaded, too."""
+
+    def upload(
+        self,
+        source: DataSource | int,
+        records: Iterable[RecordT],
+        *,
+        chunk_size: int = 500,
+        at_once: int = 4,
+        validate: bool = True,
+        on_chunk: Callable[[ChunkOutcome], object] | None = None,
+    ) -> UploadReport:
+        """Load records of `source`; see `aurora_async.aurorax.EphemerisSearches.upload`.
+
+        `records` is iterated in a thread of its own, and may make blocking calls; `on_chunk` is called in the loop's
+        thread, and may not.
+        """
+        report: UploadReport = self._loop.run(
+            self._asynchronous.upload, source, _read_aside(records, 256),
+            chunk_size=chunk_size, at_once=at_once, validate=validate, on_chunk=on_chunk,
+        )  # fmt: skip
+        return report
+
+
+class ConjunctionSearches(Searches[aurorax.ConjunctionQuery, aurorax.Conjunction]):
+    """Searches for conjunctions; see `aurora_async.aurorax.ConjunctionSearches`."""
+
+    count_combinations = blocking(aurorax.ConjunctionSearches.count_combinations)
+    page_url = here(aurorax.ConjunctionSearches.page_url)
+    swarmaurora_url = here(aurorax.ConjunctionSearches.swarmaurora_url)
+    swarmaurora_import = blocking(aurorax.ConjunctionSearches.swarmaurora_import)
+    save_swarmaurora_import = blocking(aurorax.ConjunctionSearches.save_swarmaurora_import)
+
+
+class EphemerisSearches(_Loadable[aurorax.EphemerisQuery, aurorax.Ephemeris]):
+    """Searches for positions and footprints; see `aurora_async.aurorax.EphemerisSearches`."""
+
+    delete = blocking(aurorax.EphemerisSearches.delete)
+    delete_jobs = blocking(aurorax.EphemerisSearches.delete_jobs)
+    delete_job = blocking(aurorax.EphemerisSearches.delete_job)
+
+
+class DataProductSearches(_Loadable[aurorax.DataProductQuery, aurorax.DataProduct]):
+    """Searches for keograms, montages, movies and plots; see `aurora_async.aurorax.DataProductSearches`."""
+
+    delete_urls = blocking(aurorax.DataProductSearches.delete_urls)
+    delete = blocking(aurorax.DataProductSearches.delete)
+
+
+class Sources(_Service):
+    """The data sources; see `aurora_async.aurorax.Sources`."""
+
+    list = blocking(aurorax.Sources.list)
+    search = blocking(aurorax.Sources.search)
+    get = blocking(aurorax.Sources.get)
+    find = blocking(aurorax.Sources.find)
+    statistics = blocking(aurorax.Sources.statistics)
+    ephemeris_schema = blocking(aurorax.Sources.ephemeris_schema)
+    data_product_schema = blocking(aurorax.Sources.data_product_schema)
+    add = blocking(aurorax.Sources.add)
+    update = blocking(aurorax.Sources.update)
+    replace = blocking(aurorax.Sources.replace)
+    delete = blocking(aurorax.Sources.delete)
+
+
+class AvailabilityCounts(_Service):
+    """Counts of records by data source and day; see `aurora_async.aurorax.AvailabilityCounts`."""
+
+    ephemeris = blocking(aurorax.AvailabilityCounts.ephemeris)
+    data_products = blocking(aurorax.AvailabilityCounts.data_products)
+
+
+class Administration(_Service):
+    """What only administrators may do; see `aurora_async.aurorax.Administration`."""
+
+    search_requests = blocking(aurorax.Administration.search_requests)
+    delete_search_request = blocking(aurorax.Administration.delete_search_request)
+    accounts = blocking(aurorax.Administration.accounts)
+
+
+class Events(_Service):
+    """What happens to the client's requests; see `aurora_async.engine.Events`. Listeners must not make blocking calls.
+
+    Whoever wants to read events in turn gives `queue.SimpleQueue().put` as the listener.
+    """
+
+    subscribe = here(AsyncEvents.subscribe)
+
+
+class Run:
+    """`for outcome in run`; see `aurora_async.Run`. What is under way when it is closed is cancelled."""
+
+    def __init__(self, client: AuroraX, asynchronous: AsyncRun[Query]) -> None:
+        """Made by a client's `run`."""
+        self._client = client  # which stays open while anybody has a run of it
+        self._outcomes = client._loop.stream(asynchronous)
+        self._error: RunCancelled | None = None
+
+    def __iter__(self) -> Iterator[Outcome[Query]]:
+        return self
+
+    def __next__(self) -> Outcome[Query]:
+        if self._error is not None:
+            raise self._error
+        try:
+            return next(self._outcomes)
+        except KeyboardInterrupt:
+            self._error = RunCancelled()  # should the rest be asked for all the same, it must not look complete
+            raise
+
+    def close(self) -> None:
+        """Cancel what is still under way, here and on the service, and wait until it is."""
+        self._outcomes.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AuroraX(BlockingClient[aurorax.AuroraX]):
+    """AuroraX, blocking; see `aurora_async.AuroraX`.
+
+    It is opened by the first call, from whichever thread, and closed by `close`, at the end of a `with` block, or at
+    the latest when the interpreter ends. It works in scripts and in notebooks alike, whose own event loop it does not
+    need. Ctrl-C cancels what the call has started on the service, too.
+
+    Attributes:
+        conjunctions, ephemeris, data_products: The three kinds of search.
+        sources: The data sources.
+        availability: How many records they have, day by day.
+        admin: What only administrators may do.
+        events: What happens to its requests.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        synchronous: bool = True,
+    ) -> None:
+        """Make a client; nothing is opened yet."""
+        super().__init__(aurorax.AuroraX(config, base_url=base_url, api_key=api_key, synchronous=synchronous))
+
+    @property
+    def config(self) -> Config:
+        """All settings."""
+        return self._asynchronous.config
+
+    @property
+    def conjunctions(self) -> ConjunctionSearches:
+        """When footprints came close."""
+        return ConjunctionSearches(self, "conjunctions")
+
+    @property
+    def ephemeris(self) -> EphemerisSearches:
+        """Positions and footprints, minute by minute."""
+        return EphemerisSearches(self, "ephemeris")
+
+    @property
+    def data_products(self) -> DataProductSearches:
+        """Keograms, montages, movies and plots."""
+        return DataProductSearches(self, "data_products")
+
+    @property
+    def sources(self) -> Sources:
+        """Spacecraft, instruments and event lists."""
+        return Sources(self, "sources")
+
+    @property
+    def availability(self) -> AvailabilityCounts:
+        """How many records there are, day by day."""
+        return AvailabilityCounts(self, "availability")
+
+    @property
+    def admin(self) -> Administration:
+        """What only administrators may do."""
+        return Administration(self, "admin")
+
+    @property
+    def events(self) -> Events:
+        """What happens to this client's requests, for progress displays and logs."""
+        return Events(self, "events")
+
+    authenticate = blocking(aurorax.AuroraX.authenticate)
+    end_session = blocking(aurorax.AuroraX.end_session)
+    time_zones = blocking(aurorax.AuroraX.time_zones)
+    to_utc = blocking(aurorax.AuroraX.to_utc)
+    request = blocking(aurorax.AuroraX.request)
+
+    def run(
+        self,
+        queries: Iterable[Query],
+        *,
+        at_once: int = 100,
+        folder: Path | str | None = None,
+        form: Form = "json",
+        name: Callable[[int, Query], str] | None = None,
+        response_format: ResponseFormat | None = None,
+        deadline_s: float | None = None,
+    ) -> Run:
+        """Make many searches, and give their outcomes in order of completion; see `aurora_async.AuroraX.run`.
+
+        `queries` is iterated in a thread of its own, and may make blocking calls; `name` is called in the loop's
+        thread, and may not.
+        """
+
+        async def make() -> AsyncRun[Query]:
+            return self._asynchronous.run(
+                _read_aside(queries, 1), at_once=at_once, folder=folder, form=form, name=name,
+                response_format=response_format, deadline_s=deadline_s,
+            )  # fmt: skip
+
+        return Run(self, self._loop.run(make))
+
+
+async def _aside(items: Iterable[T], at_once: int) -> AsyncGenerator[T, None]:
+    """Yield items that a worker's thread takes, so that neither the loop waits for them nor they for the loop."""
+    iterator = iter(items)
+
+    def take() -> list[T]:
+        return list(islice(iterator, at_once))
+
+    # An interrupt does not wait for the next item, which may never come.
+    while taken := await anyio.to_thread.run_sync(take, abandon_on_cancel=True):
+        for item in taken:
+            yield item
+
+
+def _read_aside(items: Iterable[T], at_once: int) -> Iterable[T] | AsyncIterable[T]:
+    # What is no iterable at all is refused further in.
+    return items if isinstance(items, Sequence) or not isinstance(items, Iterable) else _aside(items, at_once)

@@ -1,0 +1,207 @@
+"""What a record class looks like as a table: its fields and their kinds, read from its annotations."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from enum import Enum
+from operator import attrgetter
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+__all__ = ["Column", "Field", "Kind", "Layout", "columns", "fields_of", "layout_of", "plain_columns"]
+
+
+class Kind(Enum):
+    """What a field holds. `JSON` is whatever has no fixed form: metadata, mappings, mixed types."""
+
+    TIME = "time"
+    FLAG = "flag"
+    COUNT = "count"
+    NUMBER = "number"
+    TEXT = "text"
+    TEXTS = "texts"
+    RECORD = "record"
+    RECORDS = "records"
+    JSON = "json"
+
+
+@attrs.frozen
+class Field:
+    """One field of a record class; `inner` is the class of the record or records it holds."""
+
+    name: str
+    kind: Kind
+    optional: bool = False
+    inner: type[Any] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Layout:
+    """How the fields of a record class become columns, where the plain rule does not serve the reader.
+
+    The plain rule: a field is a column, a record within it is one column a field, named `outer_inner`.
+    """
+
+    inline: tuple[str, ...] = ()
+    """Records whose fields keep their own names: `program`, not `data_source_program`."""
+    numbered: tuple[str, ...] = ()
+    """Lists of records that become columns place by place: `program_1`, `program_2`."""
+    long: tuple[str, str, str] | None = None
+    """A mapping from days to numbers that becomes a row an entry: the field, the names of its two columns."""
+    omit: tuple[str, ...] = ()
+    """Fields that become no column."""
+    brief: tuple[str, ...] | None = None
+    """The fields that are told of such a record inside another one; None is all."""
+    shown: tuple[str, ...] | None = None
+    """The columns of a notebook's view; None is all that fit."""
+    units: Mapping[str, str] = attrs.field(factory=dict)
+    """Units of fields that do not name their own."""
+
+
+_PLAIN = Layout()
+
+
+def layout_of(record_type: type[Any]) -> Layout:
+    """Return what a class says of its columns (`tables.table`)."""
+    layout: Layout = getattr(record_type, "__table_layout__", _PLAIN)
+    return layout
+
+
+_KNOWN: dict[type[Any], tuple[Field, ...]] = {}
+
+
+def fields_of(record_type: type[Any]) -> tuple[Field, ...]:
+    """Return the fields of an attrs class, in order."""
+    if record_type not in _KNOWN:
+        hints = get_type_hints(record_type)
+        _KNOWN[record_type] = tuple(_field(one.name, hints.get(one.name, Any)) for one in attrs.fields(record_type))
+    return _KNOWN[record_type]
+
+
+def _field(name: str, hint: Any) -> Field:
+    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    optional = type(None) in members
+    kinds = {_kind(member): member for member in members if member is not type(None)}
+    if len(kinds) == 1:
+        ((kind, inner),) = kinds.items()
+    elif set(kinds) == {Kind.COUNT, Kind.NUMBER}:
+        kind, inner = Kind.NUMBER, None
+    else:
+        # An identifier that is a text here and a number there is a text.
+        kind, inner = Kind.TEXT if Kind.TEXT in kinds else Kind.JSON, None
+    if kind is Kind.RECORDS:
+        inner = get_args(inner)[0]
+    return Field(name, kind, optional, inner if kind in (Kind.RECORD, Kind.RECORDS) else None)
+
+
+def _kind(hint: Any) -> Kind:
+    origin = get_origin(hint)
+    if origin is Literal:
+        return Kind.TEXT if all(isinstance(choice, str) for choice in get_args(hint)) else Kind.JSON
+    if origin in (list, tuple, Sequence, frozenset, set):
+        inner = next(iter(get_args(hint)), Any)
+        if isinstance(inner, type) and attrs.has(inner):
+            return Kind.RECORDS
+        return Kind.TEXTS if inner is str else Kind.JSON
+    if not isinstance(hint, type):
+        return Kind.JSON
+    if attrs.has(hint):
+        return Kind.RECORD
+    by_base = ((bool, Kind.FLAG), (int, Kind.COUNT), (float, Kind.NUMBER), (str, Kind.TEXT), (date, Kind.TIME))
+    return next((kind for base, kind in by_base if issubclass(hint, base)), Kind.JSON)
+
+
+@attrs.frozen(eq=False)
+class Column:
+    """One column: a value for each record, in order; `unit` where the name does not say it."""
+
+    name: str
+    kind: Kind
+    optional: bool
+    values: list[Any]
+    unit: str | None = None
+
+
+def columns(records: Sequence[Any], record_type: type[Any], *, long: bool = True) -> Iterator[Column]:
+    """Yield the flat columns of some records, one after the other: only one is held.
+
+    `long` makes a row of each entry of a class's `long` mapping, instead of leaving it as it is.
+    """
+    layout = layout_of(record_type)
+    if not long or layout.long is None:
+        yield from _flat(records, record_type, ())
+        return
+    name, key, value = layout.long
+    entries = [(record, item) for record in records for item in getattr(record, name).items()]
+    yield from _flat([record for record, _ in entries], record_type, (name,))
+    days = [datetime(day.year, day.month, day.day, tzinfo=UTC) for _, (day, _) in entries]
+    yield Column(key, Kind.TIME, False, days)
+    yield Column(value, Kind.COUNT, False, [count for _, (_, count) in entries])
+
+
+def _flat(
+    values: Sequence[Any],
+    record_type: type[Any],
+    without: tuple[str, ...],
+    *,
+    prefix: str = "",
+    suffix: str = "",
+    optional: bool = False,
+) -> Iterator[Column]:
+    layout = layout_of(record_type)
+    for field in fields_of(record_type):
+        if field.name in without or field.name in layout.omit:
+            continue
+        found = _attribute(values, field.name, optional)
+        missing = optional or field.optional
+        if field.kind is Kind.RECORD and field.inner is not None:
+            yield from _flat(
+                found,
+                field.inner,
+                _told_not(field.inner),
+                prefix=prefix if field.name in layout.inline else f"{prefix}{field.name}_",
+                suffix=suffix,
+                optional=missing,
+            )
+        elif field.name in layout.numbered and field.inner is not None:
+            lists = [one or () for one in found]
+            # At least two, so that a table of no conjunctions has the columns of one.
+            for place in range(max(2, max(map(len, lists), default=0))):
+                yield from _flat(
+                    [one[place] if place < len(one) else None for one in lists],
+                    field.inner,
+                    _told_not(field.inner),
+                    suffix=f"_{place + 1}",
+                    optional=True,
+                )
+        else:
+            yield Column(f"{prefix}{field.name}{suffix}", field.kind, missing, found, layout.units.get(field.name))
+
+
+def _attribute(values: Sequence[Any], name: str, optional: bool) -> list[Any]:
+    if optional:
+        return [None if value is None else getattr(value, name) for value in values]
+    return list(map(attrgetter(name), values))
+
+
+def _told_not(record_type: type[Any]) -> tuple[str, ...]:
+    brief = layout_of(record_type).brief
+    return () if brief is None else tuple(one.name for one in fields_of(record_type) if one.name not in brief)
+
+
+def plain_columns(records: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the columns of plain objects; one within another is a column a key, named `outer_inner`."""
+    flat = [dict(_leaves(record, "")) for record in records]
+    names = dict.fromkeys(name for row in flat for name in row)
+    return {name: [row.get(name) for row in flat] for name in names}
+
+
+def _leaves(record: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in record.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}_")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,285 @@
+"""Records as people use them: a list that turns into dictionaries, a DataFrame, an Arrow table, a view in a notebook.
+
+Everything is read off the record class (`_shapes`), so that a service has nothing to write but its records. pandas and
+pyarrow are imported when they are asked for, and not before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+
+import attrs
+import msgspec
+
+from aurora_async.errors import MissingExtra
+from aurora_async.times import parse_wire
+from aurora_async.transfer._html import record_html, records_html
+from aurora_async.transfer._shapes import Column, Field, Kind, Layout, columns, fields_of, layout_of, plain_columns
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+__all__ = ["Records", "table"]
+
+T = TypeVar("T")
+
+_SCALARS = frozenset({Kind.TIME, Kind.FLAG, Kind.COUNT, Kind.NUMBER, Kind.TEXT})
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+
+
+def table(**layout: Any) -> Callable[[type[T]], type[T]]:
+    """Say how a record class becomes a table (the fields of `Layout`), and give its records a view in notebooks."""
+
+    def apply(record_type: type[T]) -> type[T]:
+        record_type.__table_layout__ = Layout(**layout)  # type: ignore[attr-defined]
+        record_type._repr_html_ = record_html  # type: ignore[attr-defined]
+        return record_type
+
+    return apply
+
+
+class Records(list[T]):
+    """The records of an answer, in its order: a list, and four ways to look at it.
+
+    `record_type` is their class; None for plain dictionaries, as a response format gives them. A slice is `Records`.
+    """
+
+    def __init__(self, iterable: Iterable[T] = (), *, record_type: type[T] | None = None) -> None:
+        super().__init__(iterable)
+        self.record_type = record_type
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Records[T]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> T | Records[T]:
+        if isinstance(index, slice):
+            return Records(super().__getitem__(index), record_type=self.record_type)
+        return super().__getitem__(index)
+
+    def copy(self) -> Records[T]:
+        """Return another list of the same records."""
+        return self[:]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return the records as nested dictionaries of numbers, texts, lists and aware datetimes."""
+        if (record_type := self._fields_from) is not None:
+            return [_dict(one, record_type) for one in self]
+        found: list[dict[str, Any]] = _builtins(self._mappings())
+        return found
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a DataFrame, a row a record.
+
+        Instants are `datetime64[us, UTC]`, numbers that are missing NaN. The data source's names are columns of their
+        own (`program`, `platform`, …), locations two (`nbtrace_lat`, `nbtrace_lon`, degrees), metadata stays one column
+        of dictionaries. A conjunction has `program_1`, `platform_1`, …, `program_2`, … in the order of the query's
+        blocks, and leaves out its pairs (`to_arrow` has them). Availability has a row for each data source and day.
+        The columns do not depend on the records, but for conjunctions of more than two blocks. Of plain dictionaries
+        they are the keys (`data_source_program`), and texts that are all timestamps become instants.
+
+        Raises:
+            MissingExtra: pandas is not installed (`pip install "aurora-async[pandas]"`).
+        """
+        pd = _pandas()
+        if (record_type := self._fields_from) is not None:
+            frame = {column.name: _series(pd, column) for column in columns(self, record_type)}
+        else:
+            frame = {name: _plain_series(pd, values) for name, values in plain_columns(self._mappings()).items()}
+        made: pandas.DataFrame = pd.DataFrame(frame, index=None if frame else pd.RangeIndex(len(self)))
+        return made
+
+    def to_arrow(self) -> pyarrow.Table:
+        """Return an Arrow table, a row a record, whose schema follows from the record class alone.
+
+        Records within records are structs, lists of them lists, instants `timestamp[us, UTC]`; metadata and all else
+        of no fixed form is JSON text. A table of no records has the same schema. Of plain dictionaries, which promise
+        no form, the schema is what their values show.
+
+        Raises:
+            MissingExtra: pyarrow is not installed (`pip install "aurora-async[parquet]"`).
+        """
+        pa = _pyarrow()
+        if (record_type := self._fields_from) is None:
+            flat = plain_columns(self._mappings())
+            return pa.table({name: _plain_array(pa, values) for name, values in flat.items()})
+        fields = fields_of(record_type)
+        arrays = [_arrow_array(pa, [getattr(one, field.name) for one in self], field) for field in fields]
+        return pa.Table.from_arrays(arrays, schema=pa.schema(_arrow_fields(pa, record_type)))
+
+    def __repr__(self) -> str:
+        return f"<Records: {self._summary()}>"
+
+    def _repr_html_(self) -> str:
+        return records_html(self._summary(), self, self._fields_from)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        # IPython prints what is a list item by item, whatever its repr.
+        printer.text(repr(self))
+
+    def _summary(self) -> str:
+        count = f"{len(self):,}" if self else "no"
+        if (record_type := self._fields_from) is None:
+            return f"{count} plain record{'' if len(self) == 1 else 's'}"
+        return f"{count} {record_type.__name__}{self._span(record_type) if self else ''}"
+
+    def _span(self, record_type: type[T]) -> str:
+        times = [field.name for field in fields_of(record_type) if field.kind is Kind.TIME and not field.optional]
+        if not times:
+            return ""
+        first, last = ("start", "end") if {"start", "end"} <= set(times) else (times[0], times[0])
+        start, end = min(getattr(one, first) for one in self), max(getattr(one, last) for one in self)
+        return f", {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+
+    @property
+    def _fields_from(self) -> type[T] | None:
+        """The record class, if it is one that says what its fields are."""
+        has_fields = self.record_type is not None and attrs.has(self.record_type)
+        return self.record_type if has_fields else None
+
+    def _mappings(self) -> list[Mapping[str, Any]]:
+        return [one if isinstance(one, Mapping) else {"value": one} for one in self]
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError:
+        raise MissingExtra("pandas", "pandas") from None
+    return pandas
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError:
+        raise MissingExtra("parquet", "pyarrow") from None
+    return pyarrow
+
+
+def _builtins(value: Any) -> Any:
+    # Copies all the way down: a dictionary that is changed shall not change a frozen record.
+    return msgspec.to_builtins(value, builtin_types=(datetime,), str_keys=True)
+
+
+def _dict(record: Any, record_type: type[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in fields_of(record_type):  # msgspec would sort them by name
+        value = getattr(record, field.name)
+        if value is None or field.kind in _SCALARS:
+            found[field.name] = value
+        elif field.inner is None:
+            found[field.name] = _builtins(value)
+        elif field.kind is Kind.RECORD:
+            found[field.name] = _dict(value, field.inner)
+        else:
+            found[field.name] = [_dict(one, field.inner) for one in value]
+    return found
+
+
+# pandas ---------------------------------------------------------------------------------------------------------------
+
+
+def _series(pd: ModuleType, column: Column) -> Any:
+    if column.kind is Kind.TIME:
+        return pd.Series(pd.DatetimeIndex(column.values, dtype="datetime64[us, UTC]"))
+    if column.kind is Kind.TEXT:
+        # The text type of pandas 3; before it, texts were objects.
+        return pd.Series(column.values, dtype="str" if int(pd.__version__.split(".")[0]) >= 3 else object)
+    dtype = {
+        Kind.FLAG: "boolean" if column.optional else "bool",
+        Kind.COUNT: "Int64" if column.optional else "int64",
+        Kind.NUMBER: "float64",
+    }
+    return pd.Series(column.values, dtype=dtype.get(column.kind, object))
+
+
+def _plain_series(pd: ModuleType, values: list[Any]) -> Any:
+    instants = _instants(values)
+    if instants is not None:
+        return pd.Series(pd.DatetimeIndex(instants, dtype="datetime64[us, UTC]"))
+    return pd.Series(values, dtype=object).infer_objects()
+
+
+def _instants(values: Sequence[Any]) -> list[datetime | None] | None:
+    """Read texts that are all timestamps; None if one is not, or none is there."""
+    given = [value for value in values if value is not None]
+    if not given or not all(isinstance(value, str) and _TIMESTAMP.fullmatch(value) for value in given):
+        return None
+    try:
+        return [None if value is None else parse_wire(value) for value in values]
+    except ValueError:  # the 31st of February
+        return None
+
+
+# Arrow ----------------------------------------------------------------------------------------------------------------
+
+
+def _arrow_fields(pa: ModuleType, record_type: type[Any]) -> list[Any]:
+    units = layout_of(record_type).units
+    return [
+        pa.field(
+            field.name,
+            _arrow_type(pa, field),
+            metadata={"unit": units[field.name]} if field.name in units else None,
+        )
+        for field in fields_of(record_type)
+    ]
+
+
+def _arrow_type(pa: ModuleType, field: Field) -> Any:
+    if field.inner is not None:
+        inner = pa.struct(_arrow_fields(pa, field.inner))
+        return inner if field.kind is Kind.RECORD else pa.list_(inner)
+    return {
+        Kind.TIME: pa.timestamp("us", tz="UTC"),
+        Kind.FLAG: pa.bool_(),
+        Kind.COUNT: pa.int64(),
+        Kind.NUMBER: pa.float64(),
+        Kind.TEXTS: pa.list_(pa.string()),
+    }.get(field.kind, pa.string())
+
+
+def _arrow_array(pa: ModuleType, values: list[Any], field: Field) -> Any:
+    kind = _arrow_type(pa, field)
+    if field.kind is Kind.JSON:
+        return pa.array([None if value is None else msgspec.json.encode(value).decode() for value in values], kind)
+    if field.kind is Kind.TEXT:
+        return pa.array([None if value is None else str(value) for value in values], kind)
+    if field.inner is None:
+        return pa.array(values, kind)
+    missing = pa.array([value is None for value in values], pa.bool_())
+    if field.kind is Kind.RECORD:
+        return _structs(pa, values, field.inner, missing)
+    offsets = [0]
+    for value in values:
+        offsets.append(offsets[-1] + len(value or ()))
+    inside = [one for value in values for one in value or ()]
+    found = _structs(pa, inside, field.inner, pa.array([False] * len(inside), pa.bool_()))
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), found, type=kind, mask=missing)
+
+
+def _structs(pa: ModuleType, values: list[Any], record_type: type[Any], missing: Any) -> Any:
+    arrays = [
+        _arrow_array(pa, [None if value is None else getattr(value, field.name) for value in values], field)
+        for field in fields_of(record_type)
+    ]
+    return pa.StructArray.from_arrays(arrays, fields=_arrow_fields(pa, record_type), mask=missing)
+
+
+def _plain_array(pa: ModuleType, values: list[Any]) -> Any:
+    instants = _instants(values)
+    if instants is not None:
+        return pa.array(instants, pa.timestamp("us", tz="UTC"))
+    if any(isinstance(value, list | dict) for value in values):
+        return pa.array([None if value is None else msgspec.json.encode(value).decode() for value in values])
+    try:
+        return pa.array(values)
+    except pa.ArrowInvalid:  # texts beside numbers
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
