@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -41,6 +41,7 @@ __all__ = [
     "Query",
     "SchemaField",
     "SpaceBlock",
+    "east_or_west",
     "make_aware",
 ]
 
@@ -161,10 +162,21 @@ class Location:
         return self.lat is not None and self.lon is not None
 
 
+if TYPE_CHECKING:
+    _Place = Location
+else:
+    _Place = Location | None  # what the decoder lets through; the record then has a location without coordinates
+
+
+def east_or_west(lon: Any) -> Any:
+    """Return a longitude of 180 to 360 degrees as the service describes it, from -180 to 0; all else as it is."""
+    return lon - 360 if isinstance(lon, int | float) and 180 < lon <= 360 else lon
+
+
 def _as_location(place: Any) -> Any:
     try:
         lat, lon = (place.lat, place.lon) if isinstance(place, Location) else place
-        return Location(plain_number(lat), plain_number(lon))
+        return Location(plain_number(lat), east_or_west(plain_number(lon)))
     except (TypeError, ValueError):  # no pair; refused below, where its index is known
         return place
 
@@ -612,14 +624,18 @@ class Ephemeris:
 
     data_source: DataSource
     epoch: datetime
-    location_geo: Location
-    location_gsm: Location
-    nbtrace: Location
-    sbtrace: Location
+    location_geo: _Place
+    location_gsm: _Place
+    nbtrace: _Place
+    sbtrace: _Place
     metadata: dict[str, Any] | None = None
 
     def __attrs_post_init__(self) -> None:
         make_aware(self, "epoch")
+        if None in (self.location_geo, self.location_gsm, self.nbtrace, self.sbtrace):
+            for name in ("location_geo", "location_gsm", "nbtrace", "sbtrace"):
+                if getattr(self, name) is None:
+                    object.__setattr__(self, name, Location(None, None))
 
     def __repr__(self) -> str:
         places = f"at {_degrees(self.location_geo)}, nbtrace {_degrees(self.nbtrace)}, sbtrace {_degrees(self.sbtrace)}"

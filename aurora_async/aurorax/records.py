@@ -17,7 +17,15 @@ import attrs
 import msgspec
 
 from aurora_async.aurorax.metadata import check_metadata
-from aurora_async.aurorax.models import DATA_PRODUCT_TYPES, DataProduct, DataSource, Ephemeris, Location, SchemaField
+from aurora_async.aurorax.models import (
+    DATA_PRODUCT_TYPES,
+    DataProduct,
+    DataSource,
+    Ephemeris,
+    Location,
+    SchemaField,
+    east_or_west,
+)
 from aurora_async.errors import AuroraError, BadRequest, InvalidInput, bare
 from aurora_async.http import Session
 from aurora_async.times import to_wire
@@ -170,20 +178,25 @@ async def _chunks(
     """Yield numbered lists of at most `size` records."""
     index = 0
     chunk: list[RecordT] = []
-    async for record in _each(records):
-        chunk.append(record)
-        if len(chunk) == size:
-            yield index, chunk
-            index += 1
-            chunk = []
+    async with aclosing(_each(records)) as each:
+        async for record in each:
+            chunk.append(record)
+            if len(chunk) == size:
+                yield index, chunk
+                index += 1
+                chunk = []
     if chunk:
         yield index, chunk
 
 
 async def _each(records: Iterable[RecordT] | AsyncIterable[RecordT]) -> AsyncGenerator[RecordT, None]:
     if isinstance(records, AsyncIterable):
-        async for record in records:
-            yield record
+        try:
+            async for record in records:
+                yield record
+        finally:
+            if isinstance(records, AsyncGenerator):
+                await records.aclose()
     else:
         for record in records:
             yield record
@@ -275,7 +288,7 @@ def _place(place: Location, field: str) -> dict[str, float | None]:
             isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value <= highest
         ):
             raise InvalidInput(f"{field}.{name}", f"{value!r} is not a number of degrees from {lowest} to {highest}")
-    return {"lat": place.lat, "lon": place.lon}
+    return {"lat": place.lat, "lon": east_or_west(place.lon)}
 
 
 def _metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ import click
 
 from aurora_async.errors import AuroraError, InvalidInput, bare
 
-__all__ = ["PROGRAM", "Common", "Failed", "MissingExtra", "Terminated", "one_line", "run", "run_command"]
+__all__ = ["PROGRAM", "Common", "Failed", "Terminated", "one_line", "run", "run_command"]
 
 T = TypeVar("T")
 
@@ -35,18 +35,6 @@ _LONGEST_LINE = 2000
 
 class Failed(AuroraError):
     """A command did not do what it was asked, for a reason that is a sentence of its own."""
-
-
-class MissingExtra(Failed):
-    """An optional part of the package is not installed."""
-
-    def __init__(self, extra: str, missing: str) -> None:
-        super().__init__(extra, missing)
-        self.extra = extra
-        self.missing = missing
-
-    def __str__(self) -> str:
-        return f'{self.missing} is not installed, and this command needs it: pip install "{PROGRAM}[{self.extra}]"'
 
 
 class Terminated(BaseException):

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aurora_async.cli.exits import MissingExtra
-from aurora_async.errors import InvalidInput
+from aurora_async.errors import InvalidInput, MissingExtra
 
 if TYPE_CHECKING:
     from aurora_async.server.store import Account, Login

@@ -262,7 +262,7 @@ class _Renewal:
     lock: anyio.Lock = attrs.field(factory=anyio.Lock)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Reply:
     """An answer whose body is still to be read, and the slot that it holds until then."""
 
@@ -270,9 +270,15 @@ class _Reply:
     url: URL
     response: aiohttp.ClientResponse
     gate: Gate
+    unread: set[_Reply]
+    """The session's; it is among them until its end."""
+
+    def __attrs_post_init__(self) -> None:
+        self.unread.add(self)
 
     def end(self) -> None:
         """Give the slot back, and close the connection unless the body was read to its end."""
+        self.unread.discard(self)
         if not self.response.closed:
             self.response.close()
         self.gate.leave()
@@ -317,6 +323,7 @@ class Session:
         self._origins: dict[str, _Origin] = {}
         self._environment = Environment()
         self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._unread: set[_Reply] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._control: aiohttp.ClientSession | None = None
         self._bodies: aiohttp.ClientSession | None = None
@@ -347,6 +354,9 @@ class Session:
         self._control = self._bodies = None
         for origin in self._origins.values():
             origin.host.close(ClientClosed())
+        for reply in self._unread:
+            # A connection that aiohttp closes itself does not tell who reads from it: he would wait for ever.
+            reply.response.content.set_exception(aiohttp.ClientConnectionError("the session is closed"))
         with anyio.move_on_after(CLOSE_S, shield=True):
             # First, because closing alone may wait for the other side: a TLS transport for its farewell (30 s), and any
             # transport for a peer that reads what is still buffered. That holds as well for connections that were
@@ -582,7 +592,7 @@ class Session:
         except BaseException:
             gate.leave()
             raise
-        reply = _Reply(method, url, response, gate)
+        reply = _Reply(method, url, response, gate, self._unread)
         if response.status < 400:
             host.succeeded(gate, cuts)
             return reply

@@ -591,3 +591,12 @@ def test_the_times_of_statistics_are_aware_too() -> None:
 def test_a_place_of_the_users_own_is_a_data_source_too() -> None:
     """It comes back with a negative identifier and hardly any field."""
     assert decoded({"identifier": -1, "source_type": "not_applicable"}, DataSource).program is None
+
+
+def test_a_location_that_is_null_has_no_coordinates() -> None:
+    """As one whose latitude and longitude are null: nobody who reads `record.nbtrace.lat` should have to ask first."""
+    text = b"""{"data_source": {"identifier": 3}, "epoch": "2020-01-01T00:00:00.5Z", "nbtrace": null, "sbtrace": null,
+               "location_geo": {"lat": 1.5, "lon": null}, "location_gsm": null}"""
+    record = msgspec.json.decode(text, type=Ephemeris)
+    assert record.nbtrace == record.sbtrace == record.location_gsm == Location(None, None)
+    assert record.location_geo == Location(1.5, None)

@@ -155,6 +155,41 @@ class TestChunks:
         assert (await far.ephemeris.upload(SOURCE, records(), chunk_size=10)).records == 25
         assert closed
 
+    async def test_a_generator_that_raises_ends_the_upload_with_its_own_error(
+        self, far: AuroraX, loader: Loader
+    ) -> None:
+        """What was sent before stays; the generator is closed."""
+        closed = False
+
+        async def records() -> AsyncIterator[Ephemeris]:
+            nonlocal closed
+            try:
+                for minute in range(25):
+                    yield position(minute)
+                raise LookupError("the file has a hole")
+            finally:
+                closed = True
+
+        with pytest.raises(LookupError, match="hole"):
+            await far.ephemeris.upload(SOURCE, records(), chunk_size=10)
+        assert closed
+
+    async def test_a_refused_record_closes_the_generator_it_came_from(self, far: AuroraX, loader: Loader) -> None:
+        """It may hold a file open."""
+        closed = False
+
+        async def records() -> AsyncIterator[Ephemeris]:
+            nonlocal closed
+            try:
+                for minute in range(10_000):
+                    yield position(minute, metadata={"state": "guess"})
+            finally:
+                closed = True
+
+        with pytest.raises(UploadFailed):
+            await far.ephemeris.upload(SOURCE, records(), chunk_size=10)
+        assert closed
+
     async def test_nothing_to_send_sends_nothing(self, far: AuroraX, loader: Loader) -> None:
         """An empty report."""
         report = await far.ephemeris.upload(SOURCE, [])
@@ -283,15 +318,16 @@ class TestChecks:
         async with serving(Scripted()) as scripted:
             scripted.on("other", loader.answer)
             async with client_of(scripted) as client:
-                await client.ephemeris.upload(SOURCE, [position(0, metadata={"any": 1})], validate=False)
+                record = position(0, metadata={"any": 1}, sbtrace=Location(lat=-60.0, lon=350.0))
+                await client.ephemeris.upload(SOURCE, [record], validate=False)
                 assert [method for method, _ in scripted.seen] == ["POST"]
-        ((record,),) = loader.chunks
-        assert record == NAMES | {
+        ((sent,),) = loader.chunks
+        assert sent == NAMES | {
             "epoch": "2031-05-01T00:00:00.000Z",
             "location_geo": {"lat": 51.5, "lon": -114.25},
             "location_gsm": {"lat": None, "lon": None},
             "nbtrace": {"lat": 51.5, "lon": -114.25},
-            "sbtrace": {"lat": -60.0, "lon": 10.0},
+            "sbtrace": {"lat": -60.0, "lon": -10.0},  # as the service describes longitudes
             "metadata": {"any": 1},
         }
 

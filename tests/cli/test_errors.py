@@ -143,7 +143,7 @@ sys.meta_path.insert(0, Hidden())
     path = os.pathsep.join([str(shell.folder), shell.environ()["PYTHONPATH"]])
     ran = shell.run(command, environ={"PYTHONPATH": path})
     assert ran.code == 1
-    assert ran.error == f'{missing} is not installed, and this command needs it: pip install "aurora-async[server]"'
+    assert ran.error == f'{missing} is not installed, and this needs it: pip install "aurora-async[server]"'
 
 
 def test_an_error_is_one_line_whatever_a_server_puts_into_it() -> None:

@@ -1109,6 +1109,32 @@ class TestClosing:
         assert [type(result) for result in results] == [ClientClosed] * 5
         assert connections_to(base) == []
 
+    @pytest.mark.parametrize("turns", range(12))
+    async def test_who_reads_a_body_learns_it_too(self, raw_answer: Serve, turns: int) -> None:
+        """Whether he waits for bytes at that moment or comes back for them later: never does he wait for ever."""
+        base = await raw_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1", stall=True)
+        read = anyio.Event()
+        closed = anyio.Event()
+
+        async def in_two_steps(http: Session) -> None:
+            async with http.open("GET", "/") as body:
+                chunks = body.chunks()
+                assert await anext(chunks) == b"1"
+                read.set()
+                await closed.wait()
+                await anext(chunks)
+
+        async with session(base) as http:
+            waits = asyncio.create_task(http.exchange("GET", "/"))
+            comes_back = asyncio.create_task(in_two_steps(http))
+            await read.wait()
+            for _ in range(turns):
+                await asyncio.sleep(0.0005)
+        closed.set()
+        async with asyncio.timeout(5):
+            results = await asyncio.gather(waits, comes_back, return_exceptions=True)
+        assert [type(result) for result in results] == [ClientClosed] * 2
+
     async def test_a_peer_that_does_not_read_does_not_hold_up_closing(self) -> None:
         """A given-up upload sits in a transport that aiohttp has forgotten; asyncio would wait for it for ever."""
         with socket.socket() as listener:

@@ -193,12 +193,6 @@ DEVIATIONS: tuple[Deviation, ...] = (
     ),
     Deviation(
         "request",
-        ("Location", "properties", "lon"),
-        lambda schema: {"anyOf": [schema, {"type": "number", "minimum": 180, "maximum": 360}]},
-        "Stored as a PostGIS geography, which brings degrees into its range by itself; seen with an uploaded latitude.",
-    ),
-    Deviation(
-        "request",
         ("MetadataSchema", "properties", "additional_description"),
         _or_null,
         "The service gives null for none, and takes what it gave.",

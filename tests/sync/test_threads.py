@@ -146,7 +146,7 @@ def test_a_stream_is_read_no_faster_than_its_reader() -> None:
 
 
 def test_closed_is_closed() -> None:
-    """The transfer of a stream that was open ends; nothing can be asked any more; closing twice is harmless."""
+    """A stream that was open ends with an error; nothing can be asked any more; closing twice is harmless."""
     with endless(b'{"result":[', BLOCK) as server:
         client = AuroraX(base_url=server.url)
         stream = client.ephemeris.stream(QUERY)
@@ -154,9 +154,10 @@ def test_closed_is_closed() -> None:
         client.close()
         client.close()
         assert server.hung_up()
-        stream.close()
         with pytest.raises(ClientClosed):
             client.time_zones()
+        with pytest.raises(ClientClosed):
+            list(stream)
 
 
 def test_a_client_that_is_forgotten_is_closed(base_url: str) -> None:
