@@ -295,9 +295,10 @@ def test_a_place_off_the_earth_is_refused(locations: Any, field: str, reason: st
 
 
 def test_places_at_the_edge_are_on_the_earth() -> None:
-    """Poles, the date line, and longitudes counted to 360."""
-    edges = [(90, 0), (-90, 0), (0, -180), (0, 180), (0, 359.9), (0, 360)]
-    assert CustomLocationsBlock(locations=edges).locations[4] == Location(0, 359.9)
+    """Poles, the date line, and longitudes counted to 360, which become those that the service describes."""
+    edges = [(90, 0), (-90, 0), (0, -180), (0, 180), (0, 270.5), (0, 360)]
+    longitudes = [place.lon for place in CustomLocationsBlock(locations=edges).locations]
+    assert longitudes == [0, 0, -180, 180, -89.5, 0]
 
 
 # Distances ----------------------------------------------------------------------------------------------------------
