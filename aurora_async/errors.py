@@ -173,13 +173,13 @@ class BadRequest(HttpError):
 class Unauthorized(HttpError):
     """401: no credentials, or bad or expired ones."""
 
-    hint = "give an API key (api_key=, --api-key or AURORAX_API_KEY) that is valid for this server"
+    hint = "give an API key (api_key=, --api-key or AURORAX_API_KEY) that is valid for this server, or log in"
 
 
 class Forbidden(HttpError):
     """403: the credentials are good, their role is not sufficient."""
 
-    hint = "the account behind this API key lacks the role for it"
+    hint = "the account that asks lacks the role for it"
 
 
 class NotFound(HttpError):

@@ -43,16 +43,26 @@ def end_of(when: TimeLike, field: str = "end") -> datetime:
 
 def _instant(when: TimeLike, field: str) -> tuple[datetime, datetime]:
     if isinstance(when, datetime):
-        moment = _as_utc(when, field)
+        moment = _as_utc(_plain_datetime(when, field), field)
         return moment, moment
     if isinstance(when, date):
         first = datetime(when.year, when.month, when.day, tzinfo=UTC)
         return first, first + timedelta(days=1, seconds=-1)
-    if isinstance(when, str):
-        return _from_text(when, field)
+    if isinstance(when, str) or type(when).__name__ == "datetime64":  # NumPy's writes itself as we read it
+        return _from_text(str(when), field)
     raise InvalidInput(
         field, f"{when!r} is a {type(when).__name__}; give a datetime, a date or a text such as {_FORMS}"
     )
+
+
+def _plain_datetime(when: datetime, field: str) -> datetime:
+    """Make a Timestamp of pandas, which has nanoseconds and may be no time at all, a datetime like others."""
+    if type(when) is datetime:
+        return when
+    try:
+        return datetime.combine(when.date(), when.timetz())
+    except ValueError:
+        raise InvalidInput(field, f"{when!r} is not a time; write {_FORMS}") from None
 
 
 def _as_utc(when: datetime, field: str) -> datetime:

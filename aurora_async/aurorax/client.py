@@ -28,8 +28,8 @@ from aurora_async.engine import Engine, Events, Run
 from aurora_async.engine.collect import check_form
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.manager import Work
-from aurora_async.errors import ClientClosed, InvalidInput, MalformedAnswer, Unauthorized, bare
-from aurora_async.http import Answer, Session
+from aurora_async.errors import BadRequest, ClientClosed, InvalidInput, MalformedAnswer, Unauthorized, bare
+from aurora_async.http import Answer, Session, shown_url
 from aurora_async.times import parse_wire, to_wire
 from aurora_async.transfer import Form, ensure_writable
 
@@ -77,9 +77,10 @@ class AuroraX(AsyncContextManagerMixin):
         self.config = config
         self._synchronous = synchronous
         self._engine: Engine | None = None
+        self._is_logged_in = False
 
     def __repr__(self) -> str:
-        return f"<AuroraX {self.config.base_url}>"
+        return f"<AuroraX {shown_url(self.config.base_url)}>"
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self, None]:
@@ -104,6 +105,7 @@ class AuroraX(AsyncContextManagerMixin):
             raise bare(group) from failure
         finally:
             self._engine = None
+            self._is_logged_in = False
         if failure is not None:
             raise failure
 
@@ -228,14 +230,18 @@ class AuroraX(AsyncContextManagerMixin):
         account = decode_answer(answer, Account)
         token = {"Authorization": answer.headers["Authorization"]}
         session.add_credential(self.config.base_url, token, renew=renew)
+        self._is_logged_in = True
         return account
 
     async def end_session(self) -> None:
         """Log out: the service forgets the token, and this client with it. Without a login nothing happens."""
         session = self._open_engine.session
+        if not self._is_logged_in:
+            return
+        self._is_logged_in = False
         session.add_credential(self.config.base_url, {})  # a token that has died meanwhile is not renewed for this
         try:
-            with suppress(Unauthorized):
+            with suppress(Unauthorized, BadRequest):
                 await session.exchange("POST", "/api/v1/authenticate/end_session", repeat=True)
         finally:
             session.remove_credential(self.config.base_url)
@@ -249,6 +255,8 @@ class AuroraX(AsyncContextManagerMixin):
 
         Source: AuroraX API, GET api/v1/utils/timezones/convert.
         """
+        if isinstance(timestamp, datetime) and timestamp.fold:
+            raise InvalidInput("timestamp", "is the second of two equal ones (fold=1): the service cannot be told")
         text = timestamp.isoformat() if isinstance(timestamp, datetime) else timestamp
         for name, value in (("timestamp", text), ("time_zone", time_zone)):
             if not isinstance(value, str) or not value.strip():
@@ -275,8 +283,8 @@ class AuroraX(AsyncContextManagerMixin):
         Args:
             method: `GET`, `POST`, …; those that may do harm when sent twice are sent once.
             path: Below the base URL (`/api/v1/…`), or a URL, which gets our credentials only at the same origin.
-            params: Go into the query; encoded here.
-            body: Sent as it is when it is bytes, as JSON otherwise; None sends none.
+            params: Go into the query; encoded here. A list repeats its name, None leaves it out.
+            body: Sent as it is when it is bytes or a text, as JSON otherwise; None sends none.
             headers: Beside those that every request has.
 
         Raises:
@@ -287,13 +295,14 @@ class AuroraX(AsyncContextManagerMixin):
             raise InvalidInput("method", f"{method!r} is not an HTTP method")
         if not isinstance(path, str) or not path.startswith(("/", "http://", "https://")):
             raise InvalidInput("path", f"{path!r} does not begin with / (or http:// or https://)")
-        if body is not None and not isinstance(body, bytes):
-            try:
-                body = msgspec.json.encode(body)
-            except (TypeError, ValueError, RecursionError) as error:
-                raise InvalidInput("body", f"is not JSON: {error}") from None
-        texts = {name: _param(value) for name, value in (params or {}).items() if value is not None}
-        return await session.exchange(method, path, params=texts or None, body=body, headers=headers)
+        for field, given in (("params", params), ("headers", headers)):
+            if given is not None and not isinstance(given, Mapping):
+                raise InvalidInput(field, f"{given!r} is not a dictionary")
+        for name, value in (headers or {}).items():
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise InvalidInput(f"headers.{name}", f"{value!r} is not a text")
+        texts = {str(name): _param(value) for name, value in (params or {}).items() if value is not None}
+        return await session.exchange(method, path, params=texts or None, body=_encoded(body), headers=headers)
 
     @property
     def _open_engine(self) -> Engine:
@@ -302,8 +311,27 @@ class AuroraX(AsyncContextManagerMixin):
         return self._engine
 
 
-def _param(value: object) -> str:
+def _param(value: object) -> str | list[str]:
+    if isinstance(value, list | tuple):
+        return [_text(one) for one in value]
+    return _text(value)
+
+
+def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _encoded(body: object) -> bytes | None:
+    if body is None:
+        return None
+    if isinstance(body, str):
+        return body.encode()
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    try:
+        return msgspec.json.encode(body)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput("body", f"is not JSON: {error}") from None
 
 
 def _path_inside(folder: Path, name: str, taken: set[str]) -> Path:

@@ -53,10 +53,12 @@ class DataProductSearches(Searches[DataProductQuery, DataProduct]):
     async def delete_urls(self, source: DataSource | int, urls: Iterable[str]) -> None:
         """Delete the records of `source` with these URLs. Needs the role Maintainer.
 
+        Many go in several exchanges. After a failure it may simply be called again: one that is gone is no error.
+
         Source: AuroraX API, DELETE api/v1/data_sources/{id}/data_products.
         """
-        if isinstance(urls, str):
-            raise InvalidInput("urls", "is one text; give a list of URLs")
+        if isinstance(urls, str) or not isinstance(urls, Iterable):
+            raise InvalidInput("urls", f"{urls!r} is no list of URLs")
         wanted = list(dict.fromkeys(urls))
         for number, url in enumerate(wanted):
             if not isinstance(url, str) or not url.strip():
@@ -78,7 +80,8 @@ class DataProductSearches(Searches[DataProductQuery, DataProduct]):
     ) -> list[str]:
         """Delete the records of `source` that lie from `start` to `end`, of some types or all; return their URLs.
 
-        They are searched for first, as the service can only delete by URL.
+        They are searched for first, as the service can only delete by URL. After a failure it may simply be called
+        again, and then returns the rest.
         """
         span = TimeRange(start_of(start, "start"), end_of(end, "end"))
         types = (data_product_types,) if isinstance(data_product_types, str) else tuple(data_product_types)
@@ -96,7 +99,6 @@ class DataProductSearches(Searches[DataProductQuery, DataProduct]):
             data_product_types=types,
         )
         async with aclosing(self.stream(query, response_format={"url": True})) as found:
-            # Records of a response format are plain objects.
-            urls = [record["url"] async for record in found]  # type: ignore[index]
+            urls: list[str] = [record["url"] async for record in found]
         await self.delete_urls(known, urls)
         return urls

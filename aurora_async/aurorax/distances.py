@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from aurora_async.aurorax.models import CustomLocationsBlock, EventsBlock, GroundBlock, SpaceBlock
+from aurora_async.aurorax.filters import plain_number
+from aurora_async.aurorax.models import CustomLocationsBlock, EventsBlock, GroundBlock, SpaceBlock, check_distance
 from aurora_async.errors import InvalidInput
 
 __all__ = ["max_distances"]
@@ -21,8 +22,15 @@ def max_distances(
     ```
 
     Pairs are named as in `ConjunctionQuery.max_distances`; None does not limit.
+
+    Raises:
+        InvalidInput: `distance_km` is no distance that a query takes, or another argument no number of blocks.
     """
-    counts = {"ground": ground, "space": space, "events": events, "custom_locations": custom_locations}
+    distance_km = plain_number(distance_km)
+    if distance_km is not None:
+        check_distance("distance_km", distance_km)
+    given = {"ground": ground, "space": space, "events": events, "custom_locations": custom_locations}
+    counts = {name: plain_number(count) for name, count in given.items()}
     for name, count in counts.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise InvalidInput(name, f"{count!r} is not a number of blocks")

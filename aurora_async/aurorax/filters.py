@@ -18,20 +18,38 @@ FilterValue = str | int | float | bool
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "between", "in", "not in")
 _ORDER_OPERATORS = ("<", "<=", ">", ">=", "between")
 
+_PLAIN = (str, bool, int, float)
+_PLAIN_KINDS = "biufU"  # NumPy's letters for booleans, whole numbers, floats and texts; times are none of them
+
 
 def plain_number(value: Any) -> Any:
-    """Return a number of NumPy, or another library, as Python's own; everything else as it is."""
-    if isinstance(value, str | bool | int | float) or not isinstance(value, numbers.Real):
+    """Return a number, text or truth value of NumPy, or another library, as Python's own; everything else as it is.
+
+    The encoder takes exactly Python's own, and NumPy's float64 is a float, its str_ a str, by inheritance alone.
+    """
+    if type(value) in _PLAIN:
         return value
-    return int(value) if isinstance(value, numbers.Integral) else float(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, numbers.Real):
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
+    # NumPy's bool, or an array without dimensions; but not one of astropy, which has a unit, or a masked one.
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and value.dtype.kind in _PLAIN_KINDS:
+        return value.item()
+    return value
 
 
 def _as_values(values: FilterValue | Iterable[FilterValue]) -> tuple[FilterValue, ...]:
-    if isinstance(values, str | numbers.Real):
-        return (plain_number(values),)
+    if type(value := plain_number(values)) in _PLAIN:
+        return (value,)
     if isinstance(values, Iterable) and not isinstance(values, bytes):
         return tuple(map(plain_number, values))
     raise InvalidQuery("values", f"{values!r} is neither a text, a number, a bool nor a list of them")
+
+
+def _as_key(key: str) -> str:
+    name: str = plain_number(key)
+    return name
 
 
 def _normal_operator(operator: str) -> str:
@@ -48,7 +66,7 @@ class MetadataExpression:
     comparisons are between numbers. A record without the key does not match.
     """
 
-    key: str
+    key: str = attrs.field(converter=_as_key)
     values: tuple[FilterValue, ...] = attrs.field(converter=_as_values)
     operator: str = attrs.field(default="in", converter=_normal_operator)
 

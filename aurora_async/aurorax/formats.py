@@ -61,7 +61,7 @@ def response_format(kind: str, default: object = True) -> dict[str, Any]:
 
     `kind` is `conjunctions`, `ephemeris` or `data_products`.
     """
-    if kind not in _FORMATS:
+    if not isinstance(kind, str) or kind not in _FORMATS:
         raise InvalidInput("kind", f"{kind!r} is unknown; use {', '.join(_FORMATS)}")
     return _filled(_FORMATS[kind], default)
 

@@ -9,6 +9,7 @@ import math
 import threading
 from types import ModuleType
 
+from aurora_async.aurorax.filters import plain_number
 from aurora_async.aurorax.models import Location
 from aurora_async.errors import InvalidInput, MissingExtra
 from aurora_async.times import TimeLike, start_of
@@ -45,12 +46,16 @@ def ground_to_sbtrace(location: Location, when: TimeLike) -> Location:
 
 
 def _latitude(location: Location) -> float:
-    lat, lon = location.lat, location.lon
+    if not isinstance(location, Location):
+        raise InvalidInput("location", f"{location!r} is not a Location")
+    lat, lon = plain_number(location.lat), plain_number(location.lon)
     if lat is None or lon is None:
         raise InvalidInput("location", "is no point: it has neither latitude nor longitude")
+    if type(lat) not in (int, float) or type(lon) not in (int, float):
+        raise InvalidInput("location", f"{location} has coordinates that are not numbers of degrees")
     if not -90 <= lat <= 90 or not -180 <= lon <= 360:
         raise InvalidInput("location", f"{location} lies outside latitudes -90 to 90 or longitudes -180 to 360")
-    return lat
+    return float(lat)
 
 
 def _other_end(location: Location, when: TimeLike) -> Location:

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from aurora_async.aurorax.filters import plain_number
 from aurora_async.aurorax.models import SchemaField
 from aurora_async.errors import InvalidInput
 
@@ -57,7 +58,7 @@ def find_problems(metadata: Mapping[str, Any] | None, schema: Iterable[SchemaFie
         if field is None:
             known = ", ".join(fields) or "none"
             problems.append(MetadataProblem(str(name), f"is not a field of the schema, whose fields are: {known}"))
-        elif value is not None and (reason := _mismatch(value, field)):
+        elif value is not None and (reason := _mismatch(plain_number(value), field)):
             problems.append(MetadataProblem(name, reason))
     return problems
 

@@ -41,6 +41,7 @@ __all__ = [
     "Query",
     "SchemaField",
     "SpaceBlock",
+    "check_distance",
     "east_or_west",
     "make_aware",
 ]
@@ -67,7 +68,8 @@ def _as_texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
     if value is None:
         return ()
     # What is no list of texts is left to the validator, which knows the field's name.
-    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else (value,)
+    several = isinstance(value, Iterable) and not isinstance(value, str | bytes)
+    return tuple(map(plain_number, value if several else (value,)))
 
 
 def _check_texts(instance: object, attribute: attrs.Attribute[tuple[str, ...]], values: tuple[str, ...]) -> None:
@@ -93,6 +95,11 @@ def _check_filter(instance: object, attribute: attrs.Attribute[Any], value: obje
 def _check_flag(instance: object, attribute: attrs.Attribute[bool], value: object) -> None:
     if not isinstance(value, bool):
         raise InvalidQuery(attribute.name, f"{value!r} is neither True nor False")
+
+
+def _as_flag(value: bool) -> bool:
+    flag: bool = plain_number(value)
+    return flag
 
 
 def _as_filter(value: MetadataFilter | None) -> MetadataFilter | None:
@@ -327,7 +334,7 @@ class ConjunctionQuery(_TimeLimited):
     conjunction_types: tuple[str, ...] = attrs.field(
         default=("nbtrace",), converter=_as_conjunction_types, validator=_check_choice(*CONJUNCTION_TYPES)
     )
-    subminute_precision: bool = attrs.field(default=False, validator=_check_flag)
+    subminute_precision: bool = attrs.field(default=False, converter=_as_flag, validator=_check_flag)
     _limits_km: tuple[float | None, ...] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -359,7 +366,7 @@ class ConjunctionQuery(_TimeLimited):
 
     def _read_distances(self) -> tuple[float | None, ...]:
         if not isinstance(self.max_distance_km, Mapping):
-            self._check_distance("max_distance_km", self.max_distance_km)
+            check_distance("max_distance_km", self.max_distance_km)
             return (self.max_distance_km,) * len(self.pairs)
         by_pair = self._normal_distances(self.max_distance_km)
         object.__setattr__(self, "max_distance_km", by_pair)
@@ -375,20 +382,11 @@ class ConjunctionQuery(_TimeLimited):
                 known = ", ".join(self.pairs)
                 raise InvalidQuery(f"max_distance_km[{name!r}]", f"is no pair of this query's blocks ({known})")
             if limit is not None:
-                self._check_distance(f"max_distance_km[{name!r}]", limit)
+                check_distance(f"max_distance_km[{name!r}]", limit)
             if pair in normal and normal[pair] != limit:
                 raise InvalidQuery(f"max_distance_km[{name!r}]", f"differs from another entry for the pair {pair}")
             normal[pair] = limit
         return _Distances(normal)
-
-    @staticmethod
-    def _check_distance(field: str, limit: object) -> None:
-        if isinstance(limit, bool) or not isinstance(limit, int | float) or limit != limit:
-            raise InvalidQuery(field, f"{limit!r} is not a number of kilometres")
-        if limit < 0:
-            raise InvalidQuery(field, f"{limit!r} km is negative")
-        if limit > _BOUNDLESS_KM:
-            raise InvalidQuery(field, f"{limit!r} km is no limit: give None for the pairs that have none")
 
 
 @attrs.frozen(kw_only=True)
@@ -451,12 +449,22 @@ def _check_restricted(query: EphemerisQuery | DataProductQuery) -> None:
         raise InvalidQuery("programs", "name at least one program, platform or instrument type")
 
 
+def check_distance(field: str, limit: object) -> None:
+    """Raise `InvalidQuery` for what is no largest distance in km; `field` is what it is called there."""
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or limit != limit:
+        raise InvalidQuery(field, f"{limit!r} is not a number of kilometres")
+    if limit < 0:
+        raise InvalidQuery(field, f"{limit!r} km is negative")
+    if limit > _BOUNDLESS_KM:
+        raise InvalidQuery(field, f"{limit!r} km is no limit: give None for the pairs that have none")
+
+
 def make_aware(record: object, *names: str) -> None:
     """Say of the service's bare timestamps what they are: UTC. (The JSON decoder cannot.)"""
     for name in names:
         moment = getattr(record, name)
         if isinstance(moment, datetime) and moment.tzinfo is not UTC:
-            aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else start_of(moment, name)
             object.__setattr__(record, name, aware)
 
 
@@ -476,16 +484,29 @@ def _degrees(place: Location) -> str:
     return "none" if place.lat is None or place.lon is None else f"{place.lat:.2f}, {place.lon:.2f}"
 
 
+if TYPE_CHECKING:
+    _Text = str
+    _Texts = list[str]
+else:
+    _Text = str | None  # what the decoder lets through; null then means what a missing field does
+    _Texts = list[str] | None
+
+
 @attrs.frozen(kw_only=True)
 class SchemaField:
     """One metadata field that records of a data source may carry; no `allowed_values` means any."""
 
     field_name: str
-    description: str = ""
-    data_type: str = "string"
-    allowed_values: list[str] = attrs.field(factory=list)
+    description: _Text = ""
+    data_type: _Text = "string"
+    allowed_values: _Texts = attrs.field(factory=list)
     additional_description: str | None = None
     searchable: bool | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name, unsaid in (("description", ""), ("data_type", "string"), ("allowed_values", [])):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, unsaid)
 
     def __repr__(self) -> str:
         values = f", one of {len(self.allowed_values)} values" if self.allowed_values else ""

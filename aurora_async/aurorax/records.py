@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, date, datetime
+from inspect import iscoroutinefunction
 from typing import Any, Generic, TypeVar
 
 import anyio
 import anyio.to_thread
 import attrs
-import msgspec
 
+from aurora_async.aurorax.filters import plain_number
 from aurora_async.aurorax.metadata import check_metadata
 from aurora_async.aurorax.models import (
     DATA_PRODUCT_TYPES,
@@ -26,6 +27,7 @@ from aurora_async.aurorax.models import (
     SchemaField,
     east_or_west,
 )
+from aurora_async.aurorax.wire import encode_plain
 from aurora_async.errors import AuroraError, BadRequest, InvalidInput, bare
 from aurora_async.http import Session
 from aurora_async.times import to_wire
@@ -71,13 +73,19 @@ class UploadReport:
 
 
 class UploadFailed(AuroraError):
-    """Some chunks of an upload were not accepted; `report` says which, and why."""
+    """An upload did not end well: `report` says which chunks were accepted, and which were not and why.
 
-    def __init__(self, report: UploadReport) -> None:
-        super().__init__(report)
+    Where the records or `on_chunk` raised an error, the upload ends with what had begun, and `reason` is that error.
+    """
+
+    def __init__(self, report: UploadReport, reason: Exception | None = None) -> None:
+        super().__init__(report, reason)
         self.report = report
+        self.reason = reason
 
     def __str__(self) -> str:
+        if self.reason is not None:
+            return f"{self.report.records} records were accepted, then came {self.reason!r}"
         first, *others = self.report.failed
         more = f" (and {len(others)} more)" if others else ""
         span = f"records {first.first} to {first.first + first.count - 1}"
@@ -102,6 +110,8 @@ class Uploader(Generic[RecordT]):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InvalidInput(name, f"{value!r} is not a whole number, 1 or more")
+        if self.on_chunk is not None and (not callable(self.on_chunk) or iscoroutinefunction(self.on_chunk)):
+            raise InvalidInput("on_chunk", f"{self.on_chunk!r} is not a plain function")
 
     async def upload(self, records: Iterable[RecordT] | AsyncIterable[RecordT]) -> UploadReport:
         """Send all records.
@@ -111,25 +121,31 @@ class Uploader(Generic[RecordT]):
 
         Raises:
             InvalidInput: A list holds a record that cannot be right; nothing was sent.
-            UploadFailed: Some chunks were not accepted.
+            UploadFailed: Some chunks were not accepted, or the iterator raised an error.
         """
+        if not isinstance(records, Iterable | AsyncIterable):
+            raise InvalidInput("records", f"{records!r} is no iterable of records")
         if isinstance(records, Sequence):
-            await anyio.to_thread.run_sync(self._encoded, records, 0)
+            await anyio.to_thread.run_sync(self._check, records)
         outcomes: list[ChunkOutcome] = []
         try:
-            await self._send_all(records, outcomes)
+            reason = await self._send_all(records, outcomes)
         except BaseExceptionGroup as group:
             raise bare(group) from None
         report = UploadReport(chunks=tuple(sorted(outcomes, key=lambda chunk: chunk.index)))
+        if reason is not None:
+            raise UploadFailed(report, reason) from reason
         if report.failed:
             raise UploadFailed(report) from report.failed[0].error
         return report
 
     async def _send_all(
         self, records: Iterable[RecordT] | AsyncIterable[RecordT], outcomes: list[ChunkOutcome]
-    ) -> None:
+    ) -> Exception | None:
+        """Send what there is; return what else than a refusal ended it. What has begun is always brought to its end."""
         give, take = anyio.create_memory_object_stream[tuple[int, list[RecordT]]](0)
         taking = anyio.CancelScope()
+        reasons: list[Exception] = []
 
         async def send() -> None:
             with take.clone() as chunks:
@@ -139,7 +155,11 @@ class Uploader(Generic[RecordT]):
                     if outcome.error is not None and not isinstance(outcome.error, BadRequest):
                         taking.cancel()  # the next chunks would fare no better
                     if self.on_chunk is not None:
-                        self.on_chunk(outcome)
+                        try:
+                            self.on_chunk(outcome)
+                        except Exception as error:
+                            reasons.append(error)
+                            taking.cancel()
                     if taking.cancel_called:
                         return
 
@@ -148,11 +168,19 @@ class Uploader(Generic[RecordT]):
                 for number in range(self.at_once):
                     tasks.start_soon(send, name=f"upload {number}")
                 # Taken by this task alone: an asynchronous generator may hold cancel scopes, which belong to a task.
-                with taking:
-                    async with aclosing(_chunks(records, self.chunk_size)) as chunks:
-                        async for index, chunk in chunks:
-                            await give.send((index, chunk))
+                async with aclosing(_chunks(records, self.chunk_size)) as chunks:
+                    with taking:
+                        try:
+                            async for index, chunk in chunks:
+                                await give.send((index, chunk))
+                        except Exception as error:
+                            reasons.append(error)
                 give.close()
+        return reasons[0] if reasons else None
+
+    def _check(self, records: Sequence[RecordT]) -> None:
+        for first in range(0, len(records), self.chunk_size):
+            self._encoded(records[first : first + self.chunk_size], first)
 
     async def _send(self, index: int, chunk: list[RecordT]) -> ChunkOutcome:
         outcome = ChunkOutcome(index=index, first=index * self.chunk_size, count=len(chunk))
@@ -167,7 +195,7 @@ class Uploader(Generic[RecordT]):
         """Return the body of a chunk; in a thread, since it may take long."""
         documents = [self.encode(record, f"records[{number}]") for number, record in enumerate(chunk, first)]
         try:
-            return msgspec.json.encode(documents)
+            return encode_plain(documents)
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidInput(f"records[{first}] and following", f"are not JSON: {error}") from None
 
@@ -264,11 +292,22 @@ def data_product_document(
     return document
 
 
+_CLASSES: Mapping[type[Any], Mapping[str, type[Any]]] = {
+    Ephemeris: {"data_source": DataSource, "epoch": datetime},
+    DataProduct: {"data_source": DataSource, "start": datetime, "end": datetime},
+}
+
+
 def _check_record(
     record: Any, kind: type[Any], source: DataSource, schema: Sequence[SchemaField] | None, field: str
 ) -> None:
     if not isinstance(record, kind):
         raise InvalidInput(field, f"{record!r} is not of the class {kind.__name__}")
+    for name, wanted in _CLASSES[kind].items():
+        if not isinstance(value := getattr(record, name), wanted):
+            raise InvalidInput(f"{field}.{name}", f"{value!r} is not a {wanted.__name__}")
+    if record.metadata is not None and not isinstance(record.metadata, Mapping):
+        raise InvalidInput(f"{field}.metadata", f"{record.metadata!r} is not a dictionary")
     ours: DataSource = record.data_source
     for name in ("identifier", "program", "platform", "instrument_type"):
         given, expected = getattr(ours, name), getattr(source, name)
@@ -281,14 +320,15 @@ def _check_record(
 def _place(place: Location, field: str) -> dict[str, float | None]:
     if not isinstance(place, Location):
         raise InvalidInput(field, f"{place!r} is not a Location")
-    if (place.lat is None) != (place.lon is None):
+    lat, lon = plain_number(place.lat), plain_number(place.lon)
+    if (lat is None) != (lon is None):
         raise InvalidInput(field, "has only one of latitude and longitude; give both or neither")
-    for name, value, lowest, highest in (("lat", place.lat, -90, 90), ("lon", place.lon, -180, 360)):
+    for name, value, lowest, highest in (("lat", lat, -90, 90), ("lon", lon, -180, 360)):
         if value is not None and not (
             isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value <= highest
         ):
             raise InvalidInput(f"{field}.{name}", f"{value!r} is not a number of degrees from {lowest} to {highest}")
-    return {"lat": place.lat, "lon": east_or_west(place.lon)}
+    return {"lat": lat, "lon": east_or_west(lon)}
 
 
 def _metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -299,4 +339,4 @@ def _wire_value(value: Any) -> Any:
     if isinstance(value, datetime):
         moment = value if value.tzinfo is None else value.astimezone(UTC)
         return moment.replace(tzinfo=None).isoformat(timespec="microseconds")
-    return value.isoformat() if isinstance(value, date) else value
+    return value.isoformat() if isinstance(value, date) else plain_number(value)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mappin
 from contextlib import aclosing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, cast, get_args
+from typing import Any, Generic, Literal, TypeVar, cast, get_args, overload
 from urllib.parse import quote
 
 import attrs
@@ -22,6 +22,7 @@ from aurora_async.aurorax.wire import (
     decode_answer,
     decode_query,
     decode_status,
+    encode_plain,
     query_document,
     read_query,
     status_query,
@@ -44,6 +45,7 @@ from aurora_async.errors import (
     ServerError,
     TooManyRequests,
 )
+from aurora_async.http import shown_url
 from aurora_async.transfer import Form, Saved, ensure_writable
 from aurora_async.transfer.tables import Records
 
@@ -75,16 +77,26 @@ _TRY_AS_REQUEST = (
 )
 
 
-def encode_format(response_format: ResponseFormat | None) -> bytes | None:
-    """Write a response format as JSON; `InvalidInput` when it is none."""
+def encode_format(response_format: ResponseFormat | None, kind: Kind | None = None) -> bytes | None:
+    """Write a response format as JSON; `InvalidInput` when it is none, or has keys that records of `kind` have not."""
     if response_format is None:
         return None
     if not isinstance(response_format, Mapping) or not response_format:
         raise InvalidInput("response_format", f"{response_format!r} is not a tree of the record's keys")
+    if kind is not None:
+        _refuse_unknown_keys(response_format, format_template(kind.name), "response_format")
     try:
         return msgspec.json.encode(response_format)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput("response_format", f"is not JSON: {error}") from None
+
+
+def _refuse_unknown_keys(wanted: Mapping[str, Any], known: Mapping[str, Any], place: str) -> None:
+    for name, below in wanted.items():
+        if name not in known:
+            raise InvalidInput(f"{place}.{name}", f"is unknown; known are {', '.join(known)}")
+        if isinstance(below, Mapping) and isinstance(known[name], Mapping):
+            _refuse_unknown_keys(below, known[name], f"{place}.{name}")
 
 
 @contextmanager
@@ -177,13 +189,21 @@ class Searches(Generic[QueryT, RecordT]):
         self._kind = kind
         self._synchronous = synchronous
 
+    @overload
+    async def search(
+        self, query: QueryT | QueryDocument, *, response_format: None = None, deadline_s: float | None = None
+    ) -> Records[RecordT]: ...
+    @overload
+    async def search(
+        self, query: QueryT | QueryDocument, *, response_format: ResponseFormat, deadline_s: float | None = None
+    ) -> Records[dict[str, Any]]: ...
     async def search(
         self,
         query: QueryT | QueryDocument,
         *,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
-    ) -> Records[RecordT]:
+    ) -> Records[Any]:
         """Return all records that answer `query`, in the service's order.
 
         Raises:
@@ -203,13 +223,21 @@ class Searches(Generic[QueryT, RecordT]):
         request = await self.submit_until(query, response_format, deadline)
         return await request.collect(deadline)
 
+    @overload
+    def stream(
+        self, query: QueryT | QueryDocument, *, response_format: None = None, deadline_s: float | None = None
+    ) -> AsyncGenerator[RecordT, None]: ...
+    @overload
+    def stream(
+        self, query: QueryT | QueryDocument, *, response_format: ResponseFormat, deadline_s: float | None = None
+    ) -> AsyncGenerator[dict[str, Any], None]: ...
     async def stream(
         self,
         query: QueryT | QueryDocument,
         *,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
-    ) -> AsyncGenerator[RecordT, None]:
+    ) -> AsyncGenerator[Any, None]:
         """Yield records as they arrive, in the service's order and in constant memory, however large the result."""
         query = self._query(query)
         self._engine.check_open()
@@ -266,18 +294,30 @@ class Searches(Generic[QueryT, RecordT]):
         path = file_in(target, f"{request.request_id}_data", form)
         return await request.save(path, form, overwrite, deadline)
 
+    @overload
+    async def submit(
+        self, query: QueryT | QueryDocument, *, response_format: None = None, deadline_s: float | None = None
+    ) -> Request[RecordT]: ...
+    @overload
+    async def submit(
+        self, query: QueryT | QueryDocument, *, response_format: ResponseFormat, deadline_s: float | None = None
+    ) -> Request[dict[str, Any]]: ...
     async def submit(
         self,
         query: QueryT | QueryDocument,
         *,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
-    ) -> Request[RecordT]:
+    ) -> Request[Any]:
         """Submit `query` and return the request; nothing of it is waited for."""
         query = self._query(query)
         return await self.submit_until(query, response_format, Deadline(deadline_s))
 
-    def resume(self, request_id: RequestId, *, response_format: ResponseFormat | None = None) -> Request[RecordT]:
+    @overload
+    def resume(self, request_id: RequestId, *, response_format: None = None) -> Request[RecordT]: ...
+    @overload
+    def resume(self, request_id: RequestId, *, response_format: ResponseFormat) -> Request[dict[str, Any]]: ...
+    def resume(self, request_id: RequestId, *, response_format: ResponseFormat | None = None) -> Request[Any]:
         """Return a handle of a request that was submitted before, here or anywhere. Asks the service nothing yet.
 
         Cancelling the task that waits for it leaves the request alone, since others may wait for it too.
@@ -297,8 +337,13 @@ class Searches(Generic[QueryT, RecordT]):
             InvalidQuery: With the place in the document (`space[0].hemisphere`).
         """
         if isinstance(document, str | bytes):
-            return cast(QueryT, read_query(document, self._kind))
-        return cast(QueryT, decode_query(document, self._kind))
+            text = document.removeprefix("\ufeff") if isinstance(document, str) else document
+            return cast(QueryT, read_query(text, self._kind))
+        try:
+            plain = msgspec.json.decode(encode_plain(document))  # tuples, datetimes … as JSON has them
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidQuery("query", f"is not JSON: {error}") from None
+        return cast(QueryT, decode_query(plain, self._kind))
 
     def response_format(self, default: Any = True) -> dict[str, Any]:
         """Return a response format with all keys that records can have, and `default` at each of them."""
@@ -331,15 +376,23 @@ class Searches(Generic[QueryT, RecordT]):
         except InvalidQuery as error:
             raise MalformedAnswer(target, f"$.search_request.query.{error.field}", error.reason) from error
 
+    @overload
+    async def resubmit(
+        self, request_id: RequestId, *, response_format: None = None, deadline_s: float | None = None
+    ) -> Request[RecordT]: ...
+    @overload
+    async def resubmit(
+        self, request_id: RequestId, *, response_format: ResponseFormat, deadline_s: float | None = None
+    ) -> Request[dict[str, Any]]: ...
     async def resubmit(
         self,
         request_id: RequestId,
         *,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
-    ) -> Request[RecordT]:
+    ) -> Request[Any]:
         """Submit the query of a request once more; the new request has an identifier of its own."""
-        encode_format(response_format)
+        encode_format(response_format, self._kind)
         deadline = Deadline(deadline_s)
         with deadline.scope("reading the query", request_id):
             query = await self.query(request_id)
@@ -359,12 +412,12 @@ class Searches(Generic[QueryT, RecordT]):
 
     def request_url(self, request_id: RequestId) -> str:
         """Return the address at which the service tells about a request."""
-        return f"{self._engine.config.base_url.rstrip('/')}{_path(self._kind, request_id)}"
+        return f"{shown_url(self._engine.config.base_url)}{_path(self._kind, request_id)}"
 
     # Inside -----------------------------------------------------------------------------------------------------------
 
     def _service(self, response_format: ResponseFormat | None = None) -> _SearchService:
-        return _SearchService(self._kind, self._engine, encode_format(response_format))
+        return _SearchService(self._kind, self._engine, encode_format(response_format, self._kind))
 
     def _query(self, query: QueryT | QueryDocument) -> QueryT:
         if isinstance(query, Mapping | str | bytes):
@@ -387,7 +440,7 @@ class Searches(Generic[QueryT, RecordT]):
     def _one_exchange(self, query: QueryT, response_format: ResponseFormat | None) -> Result[RecordT]:
         """The result of the endpoint that answers a small query at once, and stores nothing."""
         document: dict[str, Any] = {"query": query_document(query)}
-        if (wanted := encode_format(response_format)) is not None:
+        if (wanted := encode_format(response_format, self._kind)) is not None:
             document["response_format"] = msgspec.Raw(wanted)
         output = Output(
             name="data",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import attrs
 import msgspec
 
+from aurora_async.aurorax.filters import plain_number
 from aurora_async.aurorax.models import DataSource, DataSourceStatistics, SchemaField
 from aurora_async.aurorax.wire import decode_answer
 from aurora_async.engine import Engine
@@ -249,6 +250,10 @@ class Sources:
         for name in ("program", "platform", "instrument_type", "source_type", "display_name"):
             if getattr(source, name) is None:
                 raise InvalidInput(f"source.{name}", "is missing: read the data source at the level full_record first")
+        told = (source.owner, source.maintainers, source.ephemeris_metadata_schema, source.data_product_metadata_schema)
+        if told == (None, None, None, None):
+            reason = "was not read at the level full_record: what it does not tell would be erased"
+            raise InvalidInput("source", reason)
         changes = _Changes(
             source.identifier, source.program, source.platform, source.instrument_type, source.source_type,
             source.display_name, source.metadata, source.owner, source.maintainers, source.ephemeris_metadata_schema,
@@ -316,13 +321,15 @@ def _sorted(sources: Iterable[DataSource], order: str) -> Records[DataSource]:
 
 def source_path(source: DataSource | int) -> str:
     """Return the path of a data source, given with its record or its identifier."""
-    identifier = source.identifier if isinstance(source, DataSource) else source
+    identifier = plain_number(source.identifier if isinstance(source, DataSource) else source)
     if isinstance(identifier, bool) or not isinstance(identifier, int):
         raise InvalidInput("identifier", f"{identifier!r} is not the number of a data source")
     return f"/api/v1/data_sources/{identifier}"
 
 
 def _names(field: str, values: Iterable[str]) -> tuple[str, ...]:
+    if not isinstance(values, Iterable):
+        raise InvalidInput(field, f"{values!r} is no list of names")
     names = (values,) if isinstance(values, str) else tuple(values)
     for name in names:
         if not isinstance(name, str) or not name.strip():
@@ -360,8 +367,28 @@ class _Changes:
                     raise InvalidInput(name, f"{value!r} is not a text")
                 if len(value) > _LONGEST[name]:
                     raise InvalidInput(name, f"is {len(value)} characters long; at most {_LONGEST[name]} are stored")
-            document[name] = value if isinstance(value, str | int | Mapping) else list(value)
+            document[name] = self._wire_value(name, value)
         try:
             return msgspec.json.encode(document)
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidInput("source", f"is not JSON: {error}") from None
+
+    @staticmethod
+    def _wire_value(name: str, value: Any) -> Any:
+        if name == "metadata":
+            if not isinstance(value, Mapping):
+                raise InvalidInput(name, f"{value!r} is not a dictionary")
+            return value
+        if name == "maintainers":
+            if isinstance(value, str):
+                raise InvalidInput(name, f"{value!r} is one text; give a list")
+            return _names(name, value)
+        if name.endswith("_schema"):
+            fields = list(value) if isinstance(value, Iterable) else [value]
+            for number, field in enumerate(fields):
+                if not isinstance(value, Iterable) or not isinstance(field, SchemaField):
+                    raise InvalidInput(f"{name}[{number}]", f"{field!r} is not a SchemaField in a list")
+            return fields
+        if name != "identifier" and not isinstance(value, str):
+            raise InvalidInput(name, f"{value!r} is not a text")
+        return plain_number(value)

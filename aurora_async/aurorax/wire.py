@@ -19,7 +19,7 @@ import cattrs
 import msgspec
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from aurora_async.aurorax.filters import FilterValue, MetadataExpression, MetadataFilter
+from aurora_async.aurorax.filters import FilterValue, MetadataExpression, MetadataFilter, plain_number
 from aurora_async.aurorax.models import (
     Conjunction,
     ConjunctionQuery,
@@ -45,6 +45,7 @@ __all__ = [
     "decode_answer",
     "decode_query",
     "decode_status",
+    "encode_plain",
     "kind_of",
     "query_document",
     "read_query",
@@ -417,6 +418,18 @@ def _known_keys(cl: type[Any], inside: str = "") -> set[str]:
 def _short(value: object) -> str:
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def encode_plain(document: object) -> bytes:
+    """Write as JSON what may hold numbers and texts of other libraries; `TypeError` or `ValueError` when it cannot."""
+    return msgspec.json.encode(document, enc_hook=_as_plain)
+
+
+def _as_plain(value: object) -> object:
+    plain = plain_number(value)
+    if plain is value:
+        raise TypeError(f"{type(value).__qualname__} objects have no place in it")
+    return plain
 
 
 # Answers ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from aurora_async.cli import numbers
 from aurora_async.cli.client import ask
 from aurora_async.cli.exits import Common
 from aurora_async.cli.listing import Column, Listing, note
-from aurora_async.cli.options import Section, common_options, confirm, listing_options, yes_option
+from aurora_async.cli.options import Section, WholeNumber, common_options, confirm, listing_options, yes_option
 
 __all__ = ["accounts", "requests"]
 
@@ -58,10 +58,10 @@ def requests() -> None:
               help="Only those that failed, or only those that did not.")  # fmt: skip
 @click.option("--start", metavar="TIME", help="Made at this time (UTC) or later; may be partial: 2020-01.")
 @click.option("--end", metavar="TIME", help="Made at this time (UTC) or earlier; may be partial.")
-@click.option("--min-size", "file_size_kb", type=click.IntRange(min=0), metavar="KB", help="Results at least so large.")
-@click.option("--min-records", "result_count", type=click.IntRange(min=0), metavar="N",
+@click.option("--min-size", "file_size_kb", type=WholeNumber(min=0), metavar="KB", help="Results at least so large.")
+@click.option("--min-records", "result_count", type=WholeNumber(min=0), metavar="N",
               help="Results of at least so many records.")  # fmt: skip
-@click.option("--min-duration", "query_duration_ms", type=click.IntRange(min=0), metavar="MS",
+@click.option("--min-duration", "query_duration_ms", type=WholeNumber(min=0), metavar="MS",
               help="Those that took at least so many milliseconds.")  # fmt: skip
 @listing_options(_REQUEST_COLUMNS, sort="requested")
 @common_options()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
+import click
 
 from aurora_async.cli.exits import Common, run
 from aurora_async.errors import InvalidInput
@@ -84,6 +86,10 @@ def _password_of(email_address: str) -> str:
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             return getpass.getpass(f"Password of {email_address}: ")
-        except (getpass.GetPassWarning, EOFError):
+        except KeyboardInterrupt:
+            raise click.Abort from None
+        except (getpass.GetPassWarning, EOFError) as error:
+            if isinstance(error, EOFError) and sys.stdin.isatty():  # Ctrl-D
+                raise click.Abort from None
             reason = "asks for the password on a terminal, and there is none; use an API key"
             raise InvalidInput("--login", reason) from None

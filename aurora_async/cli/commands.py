@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from aurora_async.cli.exits import PROGRAM, Common, run_command
-from aurora_async.cli.options import Section, common_options
+from aurora_async.cli.options import Number, Section, WholeNumber, common_options
 
 __all__ = ["COMPLETE_VARIABLE", "main", "root"]
 
@@ -93,7 +93,7 @@ def root() -> None:
 
 @root.command(short_help="Run a server of your own that speaks AuroraX's protocol.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=WholeNumber(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
               help="Where everything is kept.  [default: a temporary folder]")  # fmt: skip
 @click.option("--api-key", "keys", multiple=True, metavar="KEY[:ROLE]",
@@ -101,9 +101,9 @@ def root() -> None:
 @click.option("--account", "people", multiple=True, metavar="EMAIL:PASSWORD[:ROLE]",
               help="Let this person log in, as a User or in the role given; may be repeated.")  # fmt: skip
 @click.option("--maintenance", is_flag=True, help="Refuse changes of data sources and records, with status 503.")
-@click.option("--workers", type=click.IntRange(0, 64), metavar="N",
+@click.option("--workers", type=WholeNumber(0, 64), metavar="N",
               help="Worker processes; 0 computes in threads.  [default: one a core, at most 4]")  # fmt: skip
-@click.option("--server-time", "server_time_s", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
+@click.option("--server-time", "server_time_s", type=Number(0), default=0.0, metavar="SECONDS",
               help="Let every search take at least this long, as the real server's do.  [default: 0]")  # fmt: skip
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @common_options(service=False)
@@ -146,10 +146,10 @@ def serve(
               help="Folder for the results. It replaces those of an earlier demo, and no other files.")  # fmt: skip
 @click.option("--keep/--no-keep", default=True, show_default=True,
               help="Leave the results there, or write to a temporary folder and remove it.")  # fmt: skip
-@click.option("--searches", type=click.IntRange(1, 500), default=64, show_default=True, metavar="N",
+@click.option("--searches", type=WholeNumber(1, 500), default=64, show_default=True, metavar="N",
               help="How many searches are made at once, 1 to 500.")  # fmt: skip
-@click.option("--workers", type=click.IntRange(0, 64), metavar="N", help="As for serve.")
-@click.option("--server-time", "server_time_s", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
+@click.option("--workers", type=WholeNumber(0, 64), metavar="N", help="As for serve.")
+@click.option("--server-time", "server_time_s", type=Number(0), default=0.0, metavar="SECONDS",
               help="As for serve.")  # fmt: skip
 @common_options(service=False)
 @click.pass_obj

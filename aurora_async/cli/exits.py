@@ -54,6 +54,8 @@ class Common:
     login: str | None = None
     quiet: bool = False
     debug: bool = False
+    aftermath: str = ""
+    """What became of what was under way, for whoever interrupted it; no option."""
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -122,8 +124,12 @@ def _told(error: BaseException, common: Common) -> int:
         with suppress(OSError):
             traceback.print_exception(error)
     code, text = _verdict(error)
+    if common.aftermath:
+        text = f"{text}; {common.aftermath}"
     if text:
         with suppress(OSError):
+            if isinstance(error, click.Abort) and sys.stderr.isatty():
+                click.echo(err=True)  # the cursor stands behind the question
             click.echo(f"{PROGRAM}: error: {one_line(text)}", err=True)
     _forget_unwritten(sys.stdout)
     return code

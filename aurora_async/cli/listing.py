@@ -25,8 +25,9 @@ from aurora_async.cli.numbers import count
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-__all__ = ["Column", "Listing", "note", "print_fields", "print_json", "shown"]
+__all__ = ["Column", "Listing", "note", "print_fields", "print_json", "print_text", "shown"]
 
 _GAP = 2
 
@@ -139,22 +140,41 @@ def print_json(value: object) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
+def print_text(text: str) -> None:
+    """Print sentences, on a terminal broken between words."""
+    width = _terminal_width()
+    click.echo(text if width is None else "\n".join(_broken(text, width)))
+
+
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
-    """Print what is known of one thing, a line each."""
-    from rich.table import Table
+    """Print what is known of one thing: names, and values beside them.
+
+    A value with a word too long for that, such as an address, stands below its name instead: it is not broken.
+    """
     from rich.text import Text
 
     rows = [(name.replace("_", " "), shown(value)) for name, value in fields]
-    table = Table.grid(padding=(0, _GAP, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    beside = max(len(name) for name, _ in rows) + _GAP
+    width = _terminal_width()
+    lines = []
     for name, value in rows:
-        table.add_row(Text(name, style="dim"), Text(value))
-    _print(table, max(len(name) for name, _ in rows) + max(len(value) for _, value in rows) + 2 * _GAP)
+        parts = [value] if width is None else _broken(value, width - beside)
+        if width is None or max(map(len, parts)) <= width - beside:
+            indent = " " * beside
+            parts[0] = indent[len(name) :] + parts[0]
+        else:
+            indent = " " * _GAP
+            parts = ["", *_broken(value, width - _GAP)]
+        lines.append(Text.assemble((name, "dim"), f"\n{indent}".join(parts)))
+    _print(Text("\n").join(lines))
+
+
+def _broken(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False) or [text]
 
 
 def _print_table(columns: Sequence[Column], records: Sequence[Any]) -> list[str]:
-    """Print a table; return the names of the columns that were left out."""
+    """Print a table; return the titles of the columns that were left out."""
     from rich.table import Table
     from rich.text import Text
 
@@ -176,7 +196,7 @@ def _print_table(columns: Sequence[Column], records: Sequence[Any]) -> list[str]
     for row in zip(*(cells[at] for at in kept), strict=True):
         table.add_row(*map(Text, row))
     _print(table, sum(widths) + _GAP * len(widths))
-    return [column.name for at, column in enumerate(columns) if at not in kept]
+    return [column.title for at, column in enumerate(columns) if at not in kept]
 
 
 def _least_width(column: Column, width: int) -> int:
@@ -207,12 +227,12 @@ def _console() -> Console:
     return console_for(sys.stdout)
 
 
-def _print(table: Table, natural_width: int) -> None:
+def _print(answer: Table | Text, natural_width: int | None = None) -> None:
     console = _console()
-    if _terminal_width() is None:
+    if natural_width is not None and _terminal_width() is None:
         console.width = natural_width
     # Through click, not by the console itself: it would make a reader that goes away an exit code of 1.
     with console.capture() as captured:
-        console.print(table)
+        console.print(answer, soft_wrap=natural_width is None)
     lines = captured.get().splitlines()
     click.echo("\n".join(line.rstrip() for line in lines), color=True)

@@ -17,8 +17,11 @@ from aurora_async.cli.exits import Common, Failed
 from aurora_async.cli.listing import Column, Listing
 
 __all__ = [
+    "FILE",
     "JSON",
+    "Number",
     "Section",
+    "WholeNumber",
     "common_options",
     "confirm",
     "json_option",
@@ -105,7 +108,21 @@ class _Json(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
             self.fail(f"{shown} is not JSON: {error}", param, ctx)
 
 
+class Number(click.FloatRange):
+    """A number within bounds. Its name, which refusals tell, is one that people use."""
+
+    name = "number"
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds."""
+
+    name = "whole number"
+
+
 JSON = _Json()
+# Whether it can be read is told where it is: there is more to say than that. As a type, shells complete its name.
+FILE = click.Path(readable=False)
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask first.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -133,7 +150,7 @@ def listing_options(columns: Sequence[Column], *, sort: str | None = None) -> Ca
         decorated: Any = command
         for option in (
             json_option,
-            click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show only the first N."),
+            click.option("--limit", type=WholeNumber(min=0), metavar="N", help="Show only the first N."),
             click.option("--reverse", is_flag=True, help="Last one first."),
             click.option("--sort", type=click.Choice([column.name for column in columns]), metavar="COLUMN",
                          default=sort,

@@ -34,6 +34,7 @@ _STYLES = {"waiting": "dim", "running": "cyan", "fetching": "blue", "done": "gre
 _MARKS = {"waiting": "·", "running": "·", "fetching": "↓", "done": "✓", "failed": "✗"}
 _PLAIN_MARKS = {"waiting": ".", "running": ".", "fetching": "v", "done": "+", "failed": "x"}
 _NARROW = 60
+_ROOMY = 72
 _WIDE = 100
 _LINES_EVERY_S = 2.0
 _STILL_AFTER_S = 10.0
@@ -167,11 +168,13 @@ class _View:
                 Text(row.request_id if width >= _WIDE else row.request_id[:8], style="dim"),
                 Text(row.state.ljust(8), style=_STYLES[row.state]),
             ]
-            if width >= _NARROW:
+            if width >= _ROOMY:
                 cells.append(Text(_looked(row.looks), style="dim"))
                 cells.append(Text(numbers.size(row.bytes).rjust(8) if row.bytes else " " * 8))
             cells.append(Text(numbers.duration(row.seconds(now)).rjust(6), style="dim"))
             grid.add_row(*cells)
+        for column in grid.columns:
+            column.no_wrap = True
         return grid
 
     def _sums(self, width: int) -> RenderableType:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio
 import attrs
 import click
 
@@ -20,14 +23,17 @@ from aurora_async.cli.exits import PROGRAM, Common, Failed, run
 from aurora_async.cli.progress import Tally, shown
 from aurora_async.cli.queryfile import read_query_file
 from aurora_async.cli.screen import console_for
-from aurora_async.engine import RequestStatus
-from aurora_async.errors import DeadlineExceeded
+from aurora_async.engine import Phase, RequestStatus
+from aurora_async.errors import AuroraError, DeadlineExceeded
 from aurora_async.transfer import Saved
 
 __all__ = ["Output", "get_data", "search", "wait"]
 
 _NOUNS = {"conjunctions": "conjunction", "ephemeris": "record", "data_products": "data product"}
 _COPY_BYTES = 1 << 20
+# A service stops a request some time after it has accepted its cancellation; Ctrl-C is not held up for longer.
+_LAST_LOOKS_S = 2.0
+_LAST_LOOK_EVERY_S = 0.2
 
 
 @attrs.frozen
@@ -64,7 +70,7 @@ def search(common: Common, kind: str, query_file: str, output: Output) -> None:
 
         return fetch
 
-    _write(common, access, kind, output, prepare)
+    _write(common, access, kind, output, prepare, is_ours=True)
 
 
 def get_data(common: Common, kind: str, request_id: str, output: Output) -> None:
@@ -95,15 +101,18 @@ def wait(common: Common, kind: str, request_id: str, deadline_s: float | None) -
     return run(work())
 
 
-def _write(common: Common, access: Access, kind: str, output: Output, prepare: Callable[[], Awaitable[Fetch]]) -> None:
+def _write(
+    common: Common, access: Access, kind: str, output: Output, prepare: Callable[[], Awaitable[Fetch]],
+    is_ours: bool = False,
+) -> None:  # fmt: skip
     if not output.to_stdout:
-        saved = run(_fetched(common, access, kind, prepare, Path(output.out or ".")))
+        saved = run(_fetched(common, access, kind, prepare, Path(output.out or "."), is_ours))
         if not common.quiet:
             click.echo(os.fsencode(saved.path))
         return
     # The whole result first, then its bytes: whoever reads them never gets half of one that failed.
     with tempfile.TemporaryDirectory(prefix=f"{PROGRAM}-") as folder:
-        saved = run(_fetched(common, access, kind, prepare, Path(folder)))
+        saved = run(_fetched(common, access, kind, prepare, Path(folder), is_ours))
         _copy_to_stdout(saved.path)
 
 
@@ -118,7 +127,7 @@ def _copy_to_stdout(path: Path) -> None:
 
 
 async def _fetched(
-    common: Common, access: Access, kind: str, prepare: Callable[[], Awaitable[Fetch]], target: Path
+    common: Common, access: Access, kind: str, prepare: Callable[[], Awaitable[Fetch]], target: Path, is_ours: bool
 ) -> Saved:
     fetch = await prepare()
     console = console_for(sys.stderr)
@@ -127,10 +136,15 @@ async def _fetched(
         try:
             with shown(console, tally, client.events, quiet=common.quiet):
                 saved = await fetch(searches_of(client, kind), target)
+        except asyncio.CancelledError:
+            if is_ours and tally.rows:
+                (request_id,) = tally.rows
+                common.aftermath = await _aftermath(searches_of(client, kind), kind, request_id)
+            raise
         except DeadlineExceeded as error:
             if error.request_id is None:
                 raise
-            command = f"{PROGRAM} {kind.replace('_', '-')} get-data {error.request_id}"
+            command = _command(kind, "get-data", error.request_id)
             late = f"{error.doing} was not done within {error.deadline_s:g} s"
             raise Failed(f"{late}; the request lives on, fetch it with: {command}") from error
     if not common.quiet:
@@ -138,3 +152,30 @@ async def _fetched(
         seconds = numbers.duration(tally.elapsed_s)
         console.print(f"{found}, {numbers.size(saved.bytes)}, in {seconds}", soft_wrap=True)
     return saved
+
+
+async def _aftermath(searches: Searches[Any, Any], kind: str, request_id: str) -> str:
+    """Say what became of a request that the client has cancelled, unless it was over; only a look can tell."""
+    phase: Phase | None = None
+    with anyio.move_on_after(_LAST_LOOKS_S, shield=True), suppress(AuroraError):
+        while phase is None or not phase.is_final:
+            if phase is not None:
+                await anyio.sleep(_LAST_LOOK_EVERY_S)
+            phase = (await searches.resume(request_id).refresh()).phase
+    match phase:
+        case None:
+            return f"what became of request {request_id} is not known, see: {_command(kind, 'status', request_id)}"
+        case Phase.QUEUED | Phase.RUNNING:
+            return (
+                f"request {request_id} still runs on the server, stop it with: {_command(kind, 'cancel', request_id)}"
+            )
+        case Phase.READY:
+            return f"request {request_id} is ready, fetch it with: {_command(kind, 'get-data', request_id)}"
+        case Phase.CANCELLED:
+            return f"request {request_id} was cancelled on the server"
+        case _:
+            return f"request {request_id} has {phase.value} on the server"
+
+
+def _command(kind: str, verb: str, request_id: str) -> str:
+    return f"{PROGRAM} {kind.replace('_', '-')} {verb} {request_id}"

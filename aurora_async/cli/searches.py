@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -12,10 +13,13 @@ import click
 from aurora_async.cli.client import ask, searches_of
 from aurora_async.cli.examples import EXAMPLES
 from aurora_async.cli.exits import Common, run
-from aurora_async.cli.listing import Column, Listing, note, print_fields, print_json
+from aurora_async.cli.listing import Column, Listing, note, print_fields, print_json, print_text
 from aurora_async.cli.options import (
+    FILE,
     JSON,
+    Number,
     Section,
+    WholeNumber,
     common_options,
     confirm,
     json_option,
@@ -38,10 +42,11 @@ _OUT_HELP = (
     "only when the new one is whole.  [default: <request id>_data.json here]"
 )
 _DEADLINE = click.option(
-    "--deadline", "deadline_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+    "--deadline", "deadline_s", type=Number(min=0, min_open=True), metavar="SECONDS",
     help="Give up after this long; the request lives on at the server.  [default: never]",
 )  # fmt: skip
 _REQUEST = click.argument("request_id", metavar="REQUEST_ID")
+_QUERY = click.argument("query", type=FILE)
 _LOG_COLUMNS = (Column("timestamp"), Column("level"), Column("summary", fold_at=24))
 
 
@@ -53,7 +58,7 @@ def _output_options(function: FunctionT) -> FunctionT:
                      help="Only these keys of the records; see template --response-format. @FILE reads a file."),
         click.option("--format", "form", type=click.Choice(["json", "jsonl"]), default="json", show_default=True,
                      help=_FORMAT_HELP),
-        click.option("--out", "-o", metavar="FILE", default=None, help=_OUT_HELP),
+        click.option("--out", "-o", type=FILE, metavar="FILE", default=None, help=_OUT_HELP),
     ):  # fmt: skip
         function = option(function)
     return function
@@ -128,7 +133,7 @@ def _add_searching(section: Section, kind: str) -> None:
         A query:
         {example}
         """)  # fmt: skip
-    @click.argument("query")
+    @_QUERY
     @_output_options
     @common_options()
     @click.pass_obj
@@ -141,7 +146,7 @@ def _add_searching(section: Section, kind: str) -> None:
         search(common, kind, query, Output(out, form, no_clobber, deadline_s, response_format))
 
     @section.command("submit", short_help="Submit a query and print the request's identifier.")
-    @click.argument("query")
+    @_QUERY
     @common_options()
     @click.pass_obj
     def submit(common: Common, query: str) -> None:
@@ -150,13 +155,13 @@ def _add_searching(section: Section, kind: str) -> None:
         click.echo(ask(common, lambda client: searches_of(client, kind).submit(question)).request_id)
 
     @section.command("describe", short_help="Say in words what a query file asks for.")
-    @click.argument("query")
+    @_QUERY
     @common_options()
     @click.pass_obj
     def describe(common: Common, query: str) -> None:
         """Print the server's description of QUERY, a JSON file (or - for stdin). Nothing is searched."""
         question = _query(query, kind)
-        click.echo(ask(common, lambda client: searches_of(client, kind).describe(question)))
+        print_text(ask(common, lambda client: searches_of(client, kind).describe(question)))
 
     @section.command("template", short_help="Print a query to begin with.")
     @click.option("--response-format", is_flag=True, help="A response format instead: all keys that records can have.")
@@ -293,7 +298,7 @@ data_products = _section("data_products", "Keograms, montages, movies and plots.
 
 
 @conjunctions.command("count", short_help="Count the combinations that a query expands to.")
-@click.argument("query")
+@_QUERY
 @common_options()
 @click.pass_obj
 def _count(common: Common, query: str) -> None:
@@ -355,26 +360,37 @@ def _swarmaurora_import(common: Common, request_id: str, target: Path) -> None:
 
 # Records ------------------------------------------------------------------------------------------------------------
 
-_SOURCE = click.argument("source", type=click.IntRange(min=0), metavar="SOURCE")
+_SOURCE = click.argument("source", type=WholeNumber(min=0), metavar="SOURCE")
 _RANGE = (
     click.option("--end", metavar="TIME", help="Last moment (UTC), inclusive; may be partial."),
     click.option("--start", metavar="TIME", help="First moment (UTC): 2020-01-01T00:00, or partial: 2020-01."),
 )
 
 
-def _range_options(function: FunctionT) -> FunctionT:
-    for option in _RANGE:
-        function = option(function)
-    return function
+def _range_options(function: Callable[..., Any]) -> Any:
+    """Add START and END, which may also be typed as options."""
+
+    @wraps(function)
+    def command(*args: Any, span: tuple[str, ...], start: str | None, end: str | None, **rest: Any) -> Any:
+        if span:
+            if len(span) != 2 or start is not None or end is not None:
+                raise click.UsageError("say a range once, as START END or with --start and --end")
+            start, end = span
+        return function(*args, start=start, end=end, **rest)
+
+    decorated: Any = command
+    for parameter in (*_RANGE, click.argument("span", nargs=-1, metavar="[START END]")):
+        decorated = parameter(decorated)
+    return decorated
 
 
 def _add_upload(section: Section, kind: str) -> None:
     @section.command("upload", short_help="Load records from a file.")
     @_SOURCE
-    @click.argument("file")
-    @click.option("--chunk-size", type=click.IntRange(min=1), default=500, show_default=True, metavar="N",
+    @click.argument("file", type=FILE)
+    @click.option("--chunk-size", type=WholeNumber(min=1), default=500, show_default=True, metavar="N",
                   help="Records in one exchange.")  # fmt: skip
-    @click.option("--at-once", type=click.IntRange(min=1), default=4, show_default=True, metavar="N",
+    @click.option("--at-once", type=WholeNumber(min=1), default=4, show_default=True, metavar="N",
                   help="Most exchanges at one moment.")  # fmt: skip
     @click.option("--no-validate", is_flag=True, help="Do not compare metadata with the schema of the data source.")
     @common_options()
@@ -401,9 +417,9 @@ _add_upload(data_products, "data_products")
 @common_options()
 @click.pass_obj
 def _delete_ephemeris(common: Common, source: int, start: str | None, end: str | None, yes: bool) -> None:
-    """Delete the ephemeris of the data source SOURCE from --start to --end; the server does it later."""
+    """Delete the ephemeris of the data source SOURCE from START to END; the server does it later."""
     if start is None or end is None:
-        raise click.UsageError("say which records with --start and --end")
+        raise click.UsageError("say which records with START END, or with --start and --end")
     confirm(f"Delete the ephemeris of data source {source} from {start} to {end}?", yes=yes)
     ask(common, lambda client: client.ephemeris.delete(source, start, end))
     note(common, "the server has accepted the deletion; delete-jobs shows how far it is")
@@ -444,12 +460,12 @@ def _delete_data_products(
     common: Common, source: int, start: str | None, end: str | None, types: tuple[str, ...], urls: tuple[str, ...],
     yes: bool,
 ) -> None:  # fmt: skip
-    """Delete data products of the data source SOURCE: those named by --url, or those from --start to --end.
+    """Delete data products of the data source SOURCE: those named by --url, or those from START to END.
 
     The URLs of what was deleted are printed, one a line.
     """
     if bool(urls) == (start is not None and end is not None) or (urls and (start or end or types)):
-        raise click.UsageError("say which records, either with --url or with --start and --end")
+        raise click.UsageError("say which records, either with --url or with START END")
     if urls:
         confirm(f"Delete {len(urls)} data product(s) of data source {source}?", yes=yes)
         ask(common, lambda client: client.data_products.delete_urls(source, urls))

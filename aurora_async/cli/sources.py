@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from aurora_async.cli.client import ask
-from aurora_async.cli.exits import Common
+from aurora_async.cli.exits import PROGRAM, Common, Failed
 from aurora_async.cli.listing import Column, Listing, note, print_fields, print_json
 from aurora_async.cli.options import (
     JSON,
     Section,
+    WholeNumber,
     common_options,
     confirm,
     json_option,
@@ -34,7 +35,20 @@ _LEVEL = click.option(
     default="full_record", show_default=True, help="How much is told.",
 )  # fmt: skip
 _STATS = click.option("--stats", is_flag=True, help="Also how many records there are; takes longer.")
-_IDENTIFIER = click.argument("identifier", type=click.IntRange(min=0))
+
+
+class _Identifier(WholeNumber):
+    """The number of a data source. Whoever types a name instead is told the command for that."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        if isinstance(value, str) and not value.lstrip("+-").isdecimal():
+            by_names = f"{PROGRAM} sources find PROGRAM PLATFORM INSTRUMENT_TYPE"
+            self.fail(f"{value!r} is not a number; to look up by names: {by_names}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_IDENTIFIER = click.argument("identifier", type=_Identifier(min=0))
 
 
 def source_columns(of: Callable[[Any], DataSource] = lambda source: source) -> tuple[Column, ...]:
@@ -44,8 +58,8 @@ def source_columns(of: Callable[[Any], DataSource] = lambda source: source) -> t
         Column("program", value=lambda one: of(one).program),
         Column("platform", value=lambda one: of(one).platform),
         Column("instrument_type", value=lambda one: of(one).instrument_type, fold_at=10),
-        Column("source_type", value=lambda one: of(one).source_type, drop=2),
-        Column("display_name", value=lambda one: of(one).display_name, drop=3),
+        Column("display_name", value=lambda one: of(one).display_name, drop=2),
+        Column("source_type", value=lambda one: of(one).source_type, drop=3),
     )
 
 
@@ -158,10 +172,16 @@ def find(
     common: Common, program: str, platform: str, instrument_type: str, level: Any, stats: bool, as_json: bool
 ) -> None:
     """Show the data source with these three names, which are matched whole."""
-    found = ask(
-        common,
-        lambda client: client.sources.find(program, platform, instrument_type, level=level, include_stats=stats),
-    )
+    from aurora_async.aurorax.sources import NoSuchSource
+
+    try:
+        found = ask(
+            common,
+            lambda client: client.sources.find(program, platform, instrument_type, level=level, include_stats=stats),
+        )
+    except NoSuchSource as error:
+        names = {"program": program, "platform": platform, "instrument_type": instrument_type}
+        raise Failed(_nothing(names)) from error
     _show(found, as_json)
 
 
@@ -225,7 +245,7 @@ def _detail_options(function: FunctionT) -> FunctionT:
 @click.argument("instrument_type")
 @click.argument("source_type", type=SOURCE_TYPE, metavar="SOURCE_TYPE")
 @click.argument("display_name")
-@click.option("--identifier", type=click.IntRange(min=0), help="A number of your choice.  [default: the server's]")
+@click.option("--identifier", type=WholeNumber(min=0), help="A number of your choice.  [default: the server's]")
 @_detail_options
 @json_option
 @common_options()

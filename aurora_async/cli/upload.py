@@ -57,12 +57,13 @@ def upload(common: Common, kind: str, source: int, file: str, **how: Any) -> Non
 
         try:
             report = ask(common, work)
-        except InvalidInput as error:
-            if accepted == 0:
-                raise
-            done = numbers.plural(accepted, "record")
-            raise Failed(f"{error}; the server has accepted {done} before it, the rest was not sent") from error
         except UploadFailed as error:
+            if error.reason is not None:  # the file is at fault
+                if accepted == 0:
+                    raise error.reason from None
+                done = numbers.plural(accepted, "record")
+                reason = f"{error.reason}; the server has accepted {done} before it, the rest was not sent"
+                raise Failed(reason) from error
             refused = error.report.failed[0].error
             if accepted or not isinstance(refused, InvalidInput):
                 raise

@@ -1,5 +1,6 @@
 """Speaking HTTP with manners: sessions, retries, limits."""
 
+from aurora_async.http._errors import shown_url
 from aurora_async.http.session import Answer, Body, Session
 
-__all__ = ["Answer", "Body", "Session"]
+__all__ = ["Answer", "Body", "Session", "shown_url"]

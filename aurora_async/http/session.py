@@ -13,7 +13,7 @@ import random
 import re
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -252,14 +252,19 @@ class _Request(aiohttp.ClientRequest):
 
 
 Renew = Callable[[], Awaitable[Mapping[str, str]]]
+Params = Mapping[str, str | Sequence[str]]
+"""Query parameters; those of a list are repeated."""
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class _Renewal:
     """How new credentials are had; many requests may find at once that the old ones are over."""
 
     renew: Renew
     lock: anyio.Lock = attrs.field(factory=anyio.Lock)
+    refused: Unauthorized | None = None
+    refused_for: Mapping[str, str] | None = None
+    """The credentials in whose place none were given."""
 
 
 @attrs.frozen(eq=False)
@@ -400,7 +405,7 @@ class Session:
         method: str,
         target: str,
         *,
-        params: Mapping[str, str] | None = None,
+        params: Params | None = None,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         repeat: bool | None = None,
@@ -423,7 +428,8 @@ class Session:
             lane: `control`, the usual one; `body`, the pool for bodies, for an answer of many megabytes; `urgent`, past
                 everybody who waits and past a pause of the host: for calling off what would only burden it.
             sending: Called before each try is sent: from then on the service may have it.
-            anonymous: Whether the credentials of the origin stay at home, as they must when new ones are asked for.
+            anonymous: For asking for credentials: those of the origin stay at home, and so does what is sent instead
+                of them, wherever the service redirects.
 
         Returns:
             The answer, with a status below 400.
@@ -451,7 +457,7 @@ class Session:
         method: str,
         target: str,
         *,
-        params: Mapping[str, str] | None = None,
+        params: Params | None = None,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         repeat: bool | None = None,
@@ -535,7 +541,8 @@ class Session:
             try:
                 reply = await self._hop(method, url, key, body, headers, lane, sending, anonymous)
             except Unauthorized as error:
-                if anonymous or not await self._renewed(key, used, error):
+                own = _are_named(used, headers)  # the caller's own credentials were refused, not ours
+                if anonymous or own or not await self._renewed(key, used, error):
                     raise
                 reply = await self._hop(method, url, key, body, headers, lane, sending, anonymous)
             if reply.response.status not in _REDIRECTS or "Location" not in reply.response.headers:
@@ -545,6 +552,9 @@ class Session:
                 await _read_up_to(reply.response, _ERROR_BODY_BYTES)  # A short rest read, the connection stays in use.
             finally:
                 reply.end()
+            if anonymous and after_key != key:
+                reason = f"it sends a login to {shown_url(str(url))!r}; nothing was sent there"
+                raise MalformedAnswer(shown_url(str(reply.url)), "Location", reason)
             logger.debug("%s %s redirects to %s", method, shown_url(str(reply.url)), shown_url(str(url)))
             if after_key != key and headers:
                 headers = {name: value for name, value in headers.items() if name.lower() not in _PERSONAL_HEADERS}
@@ -613,15 +623,21 @@ class Session:
             return False
         async with renewal.lock:
             if self._added.get(key) is used and self._renewals.get(key) is renewal:
+                if renewal.refused is not None and renewal.refused_for is used:
+                    raise renewal.refused  # asking again for each that waited would be so many failed logins
                 logger.debug("%s; asking for new credentials", error)
-                renewed = _checked(await renewal.renew())
+                try:
+                    renewed = _checked(await renewal.renew())
+                except Unauthorized as refusal:
+                    renewal.refused, renewal.refused_for = refusal, used
+                    raise
                 if self._renewals.get(key) is not renewal:
                     return False  # they were given up meanwhile
                 self._added[key] = {**(used or {}), **renewed}
                 self._refresh(key)
         return True
 
-    def _resolve(self, target: str, params: Mapping[str, str] | None) -> tuple[URL, str]:
+    def _resolve(self, target: str, params: Params | None) -> tuple[URL, str]:
         """Return the URL of a target, without user and password, and its origin."""
         if self._control is None:
             raise ClientClosed
@@ -685,6 +701,11 @@ class Session:
         sock = socket.socket(family=address[0], type=address[1], proto=address[2])
         self._sockets.add(sock)
         return sock
+
+
+def _are_named(ours: Mapping[str, str] | None, given: Mapping[str, str] | None) -> bool:
+    """True when a header of ours is among those given."""
+    return not {name.lower() for name in ours or ()}.isdisjoint(name.lower() for name in given or ())
 
 
 def _redirected(reply: _Reply, body: bytes | None) -> tuple[str, URL, str, bytes | None]:

@@ -62,7 +62,10 @@ class ServiceSettings:
     token_life_s: float = attrs.field(default=1800.0, validator=attrs.validators.gt(0))
     """How long a token lives after its last use."""
     maintenance: bool = False
-    """Start in maintenance mode, in which data sources and their records are not changed (503)."""
+    """Start in maintenance mode, in which data sources and their records are not changed (503).
+
+    False leaves it as it is: a service that was in maintenance mode when it ended still is.
+    """
     workers: int | None = attrs.field(default=None, validator=optional(ge(0)))
     """Worker processes at most; 0 computes in threads, None takes one per core, up to four."""
     server_time_s: float = attrs.field(default=0.0, validator=ge(0))
@@ -134,6 +137,8 @@ class LocalService:
             (login.account, await asyncio.to_thread(hash_password, login.password)) for login in settings.logins
         ]
         await store.set_accounts(settings.api_keys, passwords)
+        if settings.maintenance:
+            await store.set_maintenance(True)
         aurorax = self._aurorax = AuroraXService(
             store,
             jobs,
@@ -141,7 +146,6 @@ class LocalService:
             server_time_s=settings.server_time_s,
             token_life_s=settings.token_life_s,
             max_upload_bytes=settings.max_upload_bytes,
-            maintenance=settings.maintenance,
         )
         exits.push_async_callback(aurorax.close)
         routes = Routes()

@@ -264,7 +264,7 @@ Answer = TypeVar("Answer", bound=web.StreamResponse)
 
 def _range(request: web.BaseRequest, size: int) -> tuple[int, int, int]:
     """Return status, first byte and the one after the last; several ranges, or none we know, get the whole."""
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers["Range"].replace(" ", ""))
+    match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", request.headers["Range"].replace(" ", ""))
     if match is None or not (match[1] or match[2]):
         return 200, 0, size
     if match[1]:

@@ -14,6 +14,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,6 +112,12 @@ _MIGRATIONS = (
         used_us INTEGER NOT NULL
     );
     """,
+    """
+    CREATE TABLE switches (
+        name TEXT PRIMARY KEY,
+        is_on INTEGER NOT NULL
+    );
+    """,
 )
 """One script per schema version; a released one is never changed, the next is added below it."""
 
@@ -191,8 +198,7 @@ class Store:
         self._lock_connection = _claim(folder)
         try:
             self._connection = _connect(self.path)
-            if _migrate(self._connection, folder) == 0:
-                self._connection.executemany(_INSERT_SOURCE, [_source_row(source) for source in first_sources()])
+            _migrate(self._connection, folder, first_sources)
             self._reader = _connect(self.path)
         except BaseException:
             self._lock_connection.close()
@@ -254,6 +260,12 @@ class Store:
         # One of them is at fault: each for itself, so that the others do not suffer for it.
         return [outcome for one in batch for outcome in self._commit([one])]
 
+    def _apply_logged(self, change: Change, what: str) -> asyncio.Future[Any]:
+        """Have `change` made, for which nobody need wait: should it fail, the log tells `what` was not kept."""
+        answer = self.apply(change)
+        answer.add_done_callback(partial(_log_failure, what))
+        return answer
+
     async def add_search(self, search: SearchRow) -> None:
         """Keep a search that has just arrived.
 
@@ -291,10 +303,10 @@ class Store:
         sql = "DELETE FROM searches WHERE request_id = ?"
         return self.apply(lambda connection: connection.execute(sql, (request_id,)) and None)
 
-    def add_data_sources(self, records: Iterable[Mapping[str, Any]]) -> asyncio.Future[Any]:
-        """Keep new data sources (full records)."""
+    def add_data_sources(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Keep new data sources (full records), no later than what is applied next."""
         rows = [_source_row(record) for record in records]
-        return self.apply(lambda connection: connection.executemany(_INSERT_SOURCE, rows) and None)
+        self._apply_logged(lambda connection: connection.executemany(_INSERT_SOURCE, rows) and None, "data sources")
 
     async def put_data_source(self, record: Mapping[str, Any], *, former: int | None = None) -> None:
         """Keep a data source (full record), in the place of the one under `former` if that is given.
@@ -405,15 +417,20 @@ class Store:
 
         return self.apply(change)
 
-    def use_token(self, token_sha256: str, now_us: int) -> asyncio.Future[Any]:
-        """Keep when a token was last used."""
+    def use_token(self, token_sha256: str, now_us: int) -> None:
+        """Keep when a token was last used, some time soon."""
         sql = "UPDATE tokens SET used_us = ? WHERE sha256 = ?"
-        return self.apply(lambda connection: connection.execute(sql, (now_us, token_sha256)) and None)
+        self._apply_logged(lambda connection: connection.execute(sql, (now_us, token_sha256)) and None, "a token's use")
 
     def forget_token(self, token_sha256: str) -> asyncio.Future[Any]:
         """Make a token invalid."""
         sql = "DELETE FROM tokens WHERE sha256 = ?"
         return self.apply(lambda connection: connection.execute(sql, (token_sha256,)) and None)
+
+    def set_maintenance(self, is_on: bool) -> asyncio.Future[Any]:
+        """Keep whether the service is in maintenance mode."""
+        sql = "INSERT OR REPLACE INTO switches VALUES ('maintenance', ?)"
+        return self._apply_logged(lambda connection: connection.execute(sql, (is_on,)) and None, "maintenance mode")
 
     # Reading --------------------------------------------------------------------------------------------------------
 
@@ -462,6 +479,10 @@ class Store:
         """Return when each person logged in last, and the time before, by address."""
         return {email: (this, last) for email, this, last in self._read("SELECT * FROM logins")}
 
+    def maintenance(self) -> bool:
+        """Return whether the service was in maintenance mode when it ended."""
+        return self._read("SELECT is_on FROM switches WHERE name = 'maintenance'") == [(1,)]
+
     def deletions(self, data_source: int, since_us: int) -> list[tuple[str, int, int, int, int]]:
         """Return the deletions of ephemeris since then: job, start and end (s), when (us), how many were uploaded."""
         sql = (
@@ -496,6 +517,11 @@ def _settle(outcomes: Iterable[_Outcome]) -> None:
             answer.set_exception(error)
 
 
+def _log_failure(what: str, answer: asyncio.Future[Any]) -> None:
+    if not answer.cancelled() and (error := answer.exception()) is not None:
+        logger.error("%s could not be kept: %s", what, error, exc_info=error)
+
+
 def _source_row(record: Mapping[str, Any]) -> tuple[Any, ...]:
     text = msgspec.json.encode(record).decode()
     return record["identifier"], record["program"], record["platform"], record["instrument_type"], text
@@ -521,12 +547,16 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, folder: Path) -> int:
-    """Bring the schema up to date; return the version found, 0 for a new database."""
+def _migrate(
+    connection: sqlite3.Connection, folder: Path, first_sources: Callable[[], Iterable[Mapping[str, Any]]]
+) -> None:
+    """Bring the schema up to date, and give a new database its data sources: all of it, or nothing."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(_MIGRATIONS):
         reason = f"{folder} was written by a newer aurora_async (schema {version}, this one knows {len(_MIGRATIONS)})"
         raise InvalidInput("data_dir", reason)
-    for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
-        connection.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
-    return version
+    with connection:
+        scripts = ";".join(_MIGRATIONS[version:])
+        connection.executescript(f"BEGIN IMMEDIATE; {scripts}; PRAGMA user_version = {len(_MIGRATIONS)};")
+        if version == 0:
+            connection.executemany(_INSERT_SOURCE, [_source_row(source) for source in first_sources()])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 
 import anyio.to_thread
 
@@ -24,6 +25,7 @@ from aurora_async.sync._client import BlockingClient
 from aurora_async.sync._loop import BlockingLoop
 from aurora_async.sync._verbs import blocking, here, streaming
 from aurora_async.transfer import Form
+from aurora_async.transfer.tables import Records
 
 __all__ = [
     "Administration",
@@ -58,6 +60,9 @@ class Request(Generic[RecordT]):
 
     def __repr__(self) -> str:
         return repr(self._asynchronous)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a request belongs to its client: pass on its request_id, and resume that where it is needed")
 
     @property
     def request_id(self) -> RequestId:
@@ -106,8 +111,6 @@ class _Service:
 class Searches(_Service, Generic[QueryT, RecordT]):
     """One kind of search; see `aurora_async.aurorax.Searches`."""
 
-    search = blocking(aurorax.Searches[QueryT, RecordT].search)
-    stream = streaming(aurorax.Searches[QueryT, RecordT].stream)
     download = blocking(aurorax.Searches[QueryT, RecordT].download)
     describe = blocking(aurorax.Searches[QueryT, RecordT].describe)
     read = here(aurorax.Searches[QueryT, RecordT].read)
@@ -119,33 +122,94 @@ class Searches(_Service, Generic[QueryT, RecordT]):
     cancel = blocking(aurorax.Searches[QueryT, RecordT].cancel)
     delete_result = blocking(aurorax.Searches[QueryT, RecordT].delete_result)
 
+    @overload
+    def search(
+        self, query: QueryT | QueryDocument, *, response_format: None = None, deadline_s: float | None = None
+    ) -> Records[RecordT]: ...
+    @overload
+    def search(
+        self, query: QueryT | QueryDocument, *, response_format: ResponseFormat, deadline_s: float | None = None
+    ) -> Records[dict[str, Any]]: ...
+    def search(
+        self,
+        query: QueryT | QueryDocument,
+        *,
+        response_format: ResponseFormat | None = None,
+        deadline_s: float | None = None,
+    ) -> Records[Any]:
+        """Return all records that answer `query`, in the service's order."""
+        found: Records[Any] = self._loop.run(
+            self._asynchronous.search, query, response_format=response_format, deadline_s=deadline_s
+        )
+        return found
+
+    @overload
+    def stream(
+        self, query: QueryT | QueryDocument, *, response_format: None = None, deadline_s: float | None = None
+    ) -> Generator[RecordT, None, None]: ...
+    @overload
+    def stream(
+        self, query: QueryT | QueryDocument, *, response_format: ResponseFormat, deadline_s: float | None = None
+    ) -> Generator[dict[str, Any], None, None]: ...
+    def stream(
+        self,
+        query: QueryT | QueryDocument,
+        *,
+        response_format: ResponseFormat | None = None,
+        deadline_s: float | None = None,
+    ) -> Generator[Any, None, None]:
+        """Yield records as they arrive, no faster than they are taken and in constant memory."""
+        yield from self._loop.stream(
+            self._asynchronous.stream(query, response_format=response_format, deadline_s=deadline_s)
+        )
+
+    @overload
+    def submit(
+        self, query: QueryT | QueryDocument, *, response_format: None = None, deadline_s: float | None = None
+    ) -> Request[RecordT]: ...
+    @overload
+    def submit(
+        self, query: QueryT | QueryDocument, *, response_format: ResponseFormat, deadline_s: float | None = None
+    ) -> Request[dict[str, Any]]: ...
     def submit(
         self,
         query: QueryT | QueryDocument,
         *,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
-    ) -> Request[RecordT]:
+    ) -> Request[Any]:
         """Submit `query` and return the request; nothing of it is waited for."""
         verb = self._asynchronous.submit
         return Request(
             self._client, self._loop.run(verb, query, response_format=response_format, deadline_s=deadline_s)
         )
 
+    @overload
+    def resubmit(
+        self, request_id: RequestId, *, response_format: None = None, deadline_s: float | None = None
+    ) -> Request[RecordT]: ...
+    @overload
+    def resubmit(
+        self, request_id: RequestId, *, response_format: ResponseFormat, deadline_s: float | None = None
+    ) -> Request[dict[str, Any]]: ...
     def resubmit(
         self,
         request_id: RequestId,
         *,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
-    ) -> Request[RecordT]:
+    ) -> Request[Any]:
         """Submit the query of a request once more; the new request has an identifier of its own."""
         verb = self._asynchronous.resubmit
         return Request(
             self._client, self._loop.run(verb, request_id, response_format=response_format, deadline_s=deadline_s)
         )
 
-    def resume(self, request_id: RequestId, *, response_format: ResponseFormat | None = None) -> Request[RecordT]:
+    @overload
+    def resume(self, request_id: RequestId, *, response_format: None = None) -> Request[RecordT]: ...
+    @overload
+    def resume(self, request_id: RequestId, *, response_format: ResponseFormat) -> Request[dict[str, Any]]: ...
+    def resume(self, request_id: RequestId, *, response_format: ResponseFormat | None = None) -> Request[Any]:
         """Return a handle of a request that was submitted before, here or anywhere. Asks the service nothing yet."""
         return Request(self._client, self._asynchronous.resume(request_id, response_format=response_format))
 
@@ -299,6 +363,11 @@ class AuroraX(BlockingClient[aurorax.AuroraX]):
     ) -> None:
         """Make a client; nothing is opened yet."""
         super().__init__(aurorax.AuroraX(config, base_url=base_url, api_key=api_key, synchronous=synchronous))
+        self._synchronous = synchronous
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy, here or in another process, is a client of its own that is not open yet. It holds the key, too.
+        return partial(AuroraX, self.config, synchronous=self._synchronous), ()
 
     @property
     def config(self) -> Config:

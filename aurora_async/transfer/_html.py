@@ -11,7 +11,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from aurora_async.transfer._shapes import Column, Kind, columns, layout_of, plain_columns
+from aurora_async.transfer._shapes import Column, ValueKind, columns, layout_of, plain_columns
 
 __all__ = ["record_html", "records_html"]
 
@@ -70,12 +70,12 @@ def record_html(record: Any) -> str:
 def _shown(records: Sequence[Any], record_type: type[Any] | None) -> list[Column]:
     if record_type is None:
         plain = [one if isinstance(one, Mapping) else {"value": one} for one in records]
-        found = [Column(name, Kind.JSON, True, values) for name, values in plain_columns(plain).items()]
+        found = [Column(name, ValueKind.JSON, True, values) for name, values in plain_columns(plain).items()]
         return found[:_MOST_COLUMNS]
     wanted = layout_of(record_type).shown
     found = list(columns(records, record_type, long=False))
     if wanted is None:
-        return [column for column in found if column.kind not in (Kind.JSON, Kind.RECORDS)][:_MOST_COLUMNS]
+        return [column for column in found if column.kind not in (ValueKind.JSON, ValueKind.RECORDS)][:_MOST_COLUMNS]
     # What is numbered stays together place by place: program_1, platform_1, program_2, platform_2.
     places = {column.name: _place(column.name, wanted) for column in found}
     numbered = min((place[1] for place in places.values() if place and place[0]), default=0)

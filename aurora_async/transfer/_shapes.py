@@ -6,15 +6,16 @@ import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
+from itertools import chain, count
 from operator import attrgetter
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-__all__ = ["Column", "Field", "Kind", "Layout", "columns", "fields_of", "layout_of", "plain_columns"]
+__all__ = ["Column", "Field", "Layout", "ValueKind", "columns", "fields_of", "layout_of", "plain_columns"]
 
 
-class Kind(Enum):
+class ValueKind(Enum):
     """What a field holds. `JSON` is whatever has no fixed form: metadata, mappings, mixed types."""
 
     TIME = "time"
@@ -33,7 +34,7 @@ class Field:
     """One field of a record class; `inner` is the class of the record or records it holds."""
 
     name: str
-    kind: Kind
+    kind: ValueKind
     optional: bool = False
     inner: type[Any] | None = None
 
@@ -87,31 +88,37 @@ def _field(name: str, hint: Any) -> Field:
     kinds = {_kind(member): member for member in members if member is not type(None)}
     if len(kinds) == 1:
         ((kind, inner),) = kinds.items()
-    elif set(kinds) == {Kind.COUNT, Kind.NUMBER}:
-        kind, inner = Kind.NUMBER, None
+    elif set(kinds) == {ValueKind.COUNT, ValueKind.NUMBER}:
+        kind, inner = ValueKind.NUMBER, None
     else:
         # An identifier that is a text here and a number there is a text.
-        kind, inner = Kind.TEXT if Kind.TEXT in kinds else Kind.JSON, None
-    if kind is Kind.RECORDS:
+        kind, inner = ValueKind.TEXT if ValueKind.TEXT in kinds else ValueKind.JSON, None
+    if kind is ValueKind.RECORDS:
         inner = get_args(inner)[0]
-    return Field(name, kind, optional, inner if kind in (Kind.RECORD, Kind.RECORDS) else None)
+    return Field(name, kind, optional, inner if kind in (ValueKind.RECORD, ValueKind.RECORDS) else None)
 
 
-def _kind(hint: Any) -> Kind:
+def _kind(hint: Any) -> ValueKind:
     origin = get_origin(hint)
     if origin is Literal:
-        return Kind.TEXT if all(isinstance(choice, str) for choice in get_args(hint)) else Kind.JSON
+        return ValueKind.TEXT if all(isinstance(choice, str) for choice in get_args(hint)) else ValueKind.JSON
     if origin in (list, tuple, Sequence, frozenset, set):
         inner = next(iter(get_args(hint)), Any)
         if isinstance(inner, type) and attrs.has(inner):
-            return Kind.RECORDS
-        return Kind.TEXTS if inner is str else Kind.JSON
+            return ValueKind.RECORDS
+        return ValueKind.TEXTS if inner is str else ValueKind.JSON
     if not isinstance(hint, type):
-        return Kind.JSON
+        return ValueKind.JSON
     if attrs.has(hint):
-        return Kind.RECORD
-    by_base = ((bool, Kind.FLAG), (int, Kind.COUNT), (float, Kind.NUMBER), (str, Kind.TEXT), (date, Kind.TIME))
-    return next((kind for base, kind in by_base if issubclass(hint, base)), Kind.JSON)
+        return ValueKind.RECORD
+    by_base = (
+        (bool, ValueKind.FLAG),
+        (int, ValueKind.COUNT),
+        (float, ValueKind.NUMBER),
+        (str, ValueKind.TEXT),
+        (date, ValueKind.TIME),
+    )
+    return next((kind for base, kind in by_base if issubclass(hint, base)), ValueKind.JSON)
 
 
 @attrs.frozen(eq=False)
@@ -119,7 +126,7 @@ class Column:
     """One column: a value for each record, in order; `unit` where the name does not say it."""
 
     name: str
-    kind: Kind
+    kind: ValueKind
     optional: bool
     values: list[Any]
     unit: str | None = None
@@ -138,8 +145,8 @@ def columns(records: Sequence[Any], record_type: type[Any], *, long: bool = True
     entries = [(record, item) for record in records for item in getattr(record, name).items()]
     yield from _flat([record for record, _ in entries], record_type, (name,))
     days = [datetime(day.year, day.month, day.day, tzinfo=UTC) for _, (day, _) in entries]
-    yield Column(key, Kind.TIME, False, days)
-    yield Column(value, Kind.COUNT, False, [count for _, (_, count) in entries])
+    yield Column(key, ValueKind.TIME, False, days)
+    yield Column(value, ValueKind.COUNT, False, [count for _, (_, count) in entries])
 
 
 def _flat(
@@ -157,7 +164,7 @@ def _flat(
             continue
         found = _attribute(values, field.name, optional)
         missing = optional or field.optional
-        if field.kind is Kind.RECORD and field.inner is not None:
+        if field.kind is ValueKind.RECORD and field.inner is not None:
             yield from _flat(
                 found,
                 field.inner,
@@ -193,15 +200,22 @@ def _told_not(record_type: type[Any]) -> tuple[str, ...]:
 
 
 def plain_columns(records: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return the columns of plain objects; one within another is a column a key, named `outer_inner`."""
-    flat = [dict(_leaves(record, "")) for record in records]
-    names = dict.fromkeys(name for row in flat for name in row)
-    return {name: [row.get(name) for row in flat] for name in names}
+    """Return the columns of plain objects; one within another is a column a key, named `outer_inner`.
+
+    Where that is the name of another column already, as of `{"a_b": 1, "a": {"b": 2}}`, a number follows: `a_b_2`.
+    """
+    flat = [dict(_leaves(record, ())) for record in records]
+    found: dict[str, list[Any]] = {}
+    for path in dict.fromkeys(path for row in flat for path in row):
+        name = "_".join(map(str, path))
+        numbered = (f"{name}_{number}" for number in count(2))
+        found[next(one for one in chain((name,), numbered) if one not in found)] = [row.get(path) for row in flat]
+    return found
 
 
-def _leaves(record: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _leaves(record: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in record.items():
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{key}_")
+            yield from _leaves(value, (*above, key))
         else:
-            yield f"{prefix}{key}", value
+            yield (*above, key), value

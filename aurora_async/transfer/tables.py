@@ -6,19 +6,20 @@ pyarrow are imported when they are asked for, and not before.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeVar, overload
 
 import attrs
 import msgspec
 
-from aurora_async.errors import MissingExtra
+from aurora_async.errors import InvalidInput, MissingExtra
 from aurora_async.times import parse_wire
 from aurora_async.transfer._html import record_html, records_html
-from aurora_async.transfer._shapes import Column, Field, Kind, Layout, columns, fields_of, layout_of, plain_columns
+from aurora_async.transfer._shapes import Column, Field, Layout, ValueKind, columns, fields_of, layout_of, plain_columns
 
 if TYPE_CHECKING:
     import pandas
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Records", "table"]
 
 T = TypeVar("T")
+S = TypeVar("S")
 
-_SCALARS = frozenset({Kind.TIME, Kind.FLAG, Kind.COUNT, Kind.NUMBER, Kind.TEXT})
+_SCALARS = frozenset({ValueKind.TIME, ValueKind.FLAG, ValueKind.COUNT, ValueKind.NUMBER, ValueKind.TEXT})
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
@@ -47,7 +49,8 @@ def table(**layout: Any) -> Callable[[type[T]], type[T]]:
 class Records(list[T]):
     """The records of an answer, in its order: a list, and four ways to look at it.
 
-    `record_type` is their class; None for plain dictionaries, as a response format gives them. A slice is `Records`.
+    `record_type` is their class; None for plain dictionaries, as a response format gives them. A slice is `Records`,
+    and so is a sum, whose `record_type` is None if the records are of different classes.
     """
 
     def __init__(self, iterable: Iterable[T] = (), *, record_type: type[T] | None = None) -> None:
@@ -62,6 +65,39 @@ class Records(list[T]):
         if isinstance(index, slice):
             return Records(super().__getitem__(index), record_type=self.record_type)
         return super().__getitem__(index)
+
+    @overload
+    def __add__(self, other: list[T]) -> Records[T]: ...
+    @overload
+    def __add__(self, other: list[S]) -> Records[S | T]: ...
+    def __add__(self, other: list[Any]) -> Records[Any]:
+        if not isinstance(other, list):
+            return NotImplemented
+        return Records(super().__add__(other), record_type=self._type_with(other))
+
+    def __radd__(self, other: list[T]) -> Records[T]:
+        if not isinstance(other, list):
+            return NotImplemented
+        return Records([*other, *self], record_type=self._type_with(other))
+
+    # Takes any iterable where `+` takes a list, as every list does.
+    def __iadd__(self, other: Iterable[T]) -> Self:  # type: ignore[misc, override]
+        more = other if isinstance(other, list) else list(other)
+        self.record_type = self._type_with(more)
+        return super().__iadd__(more)
+
+    def __mul__(self, times: SupportsIndex) -> Records[T]:
+        return Records(super().__mul__(times), record_type=self.record_type)
+
+    __rmul__ = __mul__
+
+    def _type_with(self, others: list[Any]) -> type[Any] | None:
+        """The class of these records and others together."""
+        theirs = others.record_type if isinstance(others, Records) else None
+        if self.record_type is None:
+            return None if self else theirs
+        same = theirs is self.record_type or all(isinstance(one, self.record_type) for one in others)
+        return self.record_type if same else None
 
     def copy(self) -> Records[T]:
         """Return another list of the same records."""
@@ -100,15 +136,18 @@ class Records(list[T]):
 
         Records within records are structs, lists of them lists, instants `timestamp[us, UTC]`; metadata and all else
         of no fixed form is JSON text. A table of no records has the same schema. Of plain dictionaries, which promise
-        no form, the schema is what their values show.
+        no form, the schema is what their values show; what does not go together becomes texts.
 
         Raises:
+            InvalidInput: A value is not what its class says, such as a number of more than 64 bits.
             MissingExtra: pyarrow is not installed (`pip install "aurora-async[parquet]"`).
         """
         pa = _pyarrow()
         if (record_type := self._fields_from) is None:
             flat = plain_columns(self._mappings())
-            return pa.table({name: _plain_array(pa, values) for name, values in flat.items()})
+            arrays = [_plain_array(pa, values) for values in flat.values()]
+            # The column that is taken away again tells how many rows there are where there is no other.
+            return pa.table([*arrays, pa.nulls(len(self))], names=[*flat, ""]).select(range(len(flat)))
         fields = fields_of(record_type)
         arrays = [_arrow_array(pa, [getattr(one, field.name) for one in self], field) for field in fields]
         return pa.Table.from_arrays(arrays, schema=pa.schema(_arrow_fields(pa, record_type)))
@@ -130,7 +169,7 @@ class Records(list[T]):
         return f"{count} {record_type.__name__}{self._span(record_type) if self else ''}"
 
     def _span(self, record_type: type[T]) -> str:
-        times = [field.name for field in fields_of(record_type) if field.kind is Kind.TIME and not field.optional]
+        times = [field.name for field in fields_of(record_type) if field.kind is ValueKind.TIME and not field.optional]
         if not times:
             return ""
         first, last = ("start", "end") if {"start", "end"} <= set(times) else (times[0], times[0])
@@ -176,7 +215,7 @@ def _dict(record: Any, record_type: type[Any]) -> dict[str, Any]:
             found[field.name] = value
         elif field.inner is None:
             found[field.name] = _builtins(value)
-        elif field.kind is Kind.RECORD:
+        elif field.kind is ValueKind.RECORD:
             found[field.name] = _dict(value, field.inner)
         else:
             found[field.name] = [_dict(one, field.inner) for one in value]
@@ -187,17 +226,20 @@ def _dict(record: Any, record_type: type[Any]) -> dict[str, Any]:
 
 
 def _series(pd: ModuleType, column: Column) -> Any:
-    if column.kind is Kind.TIME:
+    if column.kind is ValueKind.TIME:
         return pd.Series(pd.DatetimeIndex(column.values, dtype="datetime64[us, UTC]"))
-    if column.kind is Kind.TEXT:
+    if column.kind is ValueKind.TEXT:
         # The text type of pandas 3; before it, texts were objects.
         return pd.Series(column.values, dtype="str" if int(pd.__version__.split(".")[0]) >= 3 else object)
     dtype = {
-        Kind.FLAG: "boolean" if column.optional else "bool",
-        Kind.COUNT: "Int64" if column.optional else "int64",
-        Kind.NUMBER: "float64",
+        ValueKind.FLAG: "boolean" if column.optional else "bool",
+        ValueKind.COUNT: "Int64" if column.optional else "int64",
+        ValueKind.NUMBER: "float64",
     }
-    return pd.Series(column.values, dtype=dtype.get(column.kind, object))
+    try:
+        return pd.Series(column.values, dtype=dtype.get(column.kind, object))
+    except OverflowError:  # JSON's whole numbers have no end
+        return pd.Series(column.values, dtype=object)
 
 
 def _plain_series(pd: ModuleType, values: list[Any]) -> Any:
@@ -236,26 +278,29 @@ def _arrow_fields(pa: ModuleType, record_type: type[Any]) -> list[Any]:
 def _arrow_type(pa: ModuleType, field: Field) -> Any:
     if field.inner is not None:
         inner = pa.struct(_arrow_fields(pa, field.inner))
-        return inner if field.kind is Kind.RECORD else pa.list_(inner)
+        return inner if field.kind is ValueKind.RECORD else pa.list_(inner)
     return {
-        Kind.TIME: pa.timestamp("us", tz="UTC"),
-        Kind.FLAG: pa.bool_(),
-        Kind.COUNT: pa.int64(),
-        Kind.NUMBER: pa.float64(),
-        Kind.TEXTS: pa.list_(pa.string()),
+        ValueKind.TIME: pa.timestamp("us", tz="UTC"),
+        ValueKind.FLAG: pa.bool_(),
+        ValueKind.COUNT: pa.int64(),
+        ValueKind.NUMBER: pa.float64(),
+        ValueKind.TEXTS: pa.list_(pa.string()),
     }.get(field.kind, pa.string())
 
 
 def _arrow_array(pa: ModuleType, values: list[Any], field: Field) -> Any:
     kind = _arrow_type(pa, field)
-    if field.kind is Kind.JSON:
-        return pa.array([None if value is None else msgspec.json.encode(value).decode() for value in values], kind)
-    if field.kind is Kind.TEXT:
+    if field.kind is ValueKind.JSON:
+        return pa.array([None if value is None else _json(value) for value in values], kind)
+    if field.kind is ValueKind.TEXT:
         return pa.array([None if value is None else str(value) for value in values], kind)
     if field.inner is None:
-        return pa.array(values, kind)
+        try:
+            return pa.array(values, kind)
+        except (pa.ArrowException, OverflowError) as error:
+            raise InvalidInput(field.name, f"does not fit into a column of {kind}: {error}") from error
     missing = pa.array([value is None for value in values], pa.bool_())
-    if field.kind is Kind.RECORD:
+    if field.kind is ValueKind.RECORD:
         return _structs(pa, values, field.inner, missing)
     offsets = [0]
     for value in values:
@@ -278,8 +323,15 @@ def _plain_array(pa: ModuleType, values: list[Any]) -> Any:
     if instants is not None:
         return pa.array(instants, pa.timestamp("us", tz="UTC"))
     if any(isinstance(value, list | dict) for value in values):
-        return pa.array([None if value is None else msgspec.json.encode(value).decode() for value in values])
+        return pa.array([None if value is None else _json(value) for value in values])
     try:
         return pa.array(values)
-    except pa.ArrowInvalid:  # texts beside numbers
+    except (pa.ArrowException, OverflowError):  # texts beside numbers, or a number of more than 64 bits
         return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _json(value: Any) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except OverflowError:  # msgspec reads numbers of more than 64 bits, but writes none
+        return json.dumps(msgspec.to_builtins(value, str_keys=True), ensure_ascii=False, separators=(",", ":"))

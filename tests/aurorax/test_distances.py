@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aurora_async.aurorax.distances import max_distances
@@ -50,6 +52,20 @@ def test_the_pairs_are_those_of_a_query() -> None:
         custom_locations=[CustomLocationsBlock(locations=[(51.05, -114.07)])],
     )
     assert query.max_distances == limits
+
+
+@pytest.mark.parametrize("distance", ["500", -5, float("nan"), float("inf"), True, [500]])
+def test_a_distance_is_one_that_a_query_takes(distance: Any) -> None:
+    """Refused where it is written, not where all the pairs are used."""
+    with pytest.raises(InvalidInput) as caught:
+        max_distances(distance, ground=1, space=1)
+    assert caught.value.field == "distance_km"
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """The mapping is written to files, and json takes Python's own."""
+    limits = max_distances(np.float32(500), ground=np.int64(1), space=1)  # type: ignore[arg-type]
+    assert json.dumps(limits) == '{"ground1-space1": 500.0}'
 
 
 @pytest.mark.parametrize("count", [-1, 1.0, True, "2"])

@@ -6,9 +6,11 @@ import pickle
 from typing import Any
 
 import attrs
+import msgspec
+import numpy as np
 import pytest
 
-from aurora_async.aurorax.filters import OPERATORS, MetadataExpression, MetadataFilter
+from aurora_async.aurorax.filters import OPERATORS, FilterValue, MetadataExpression, MetadataFilter, plain_number
 from aurora_async.errors import InvalidQuery
 
 ALLOWED = "use one of =, !=, <, <=, >, >=, between, in, not in"
@@ -91,6 +93,47 @@ def test_a_single_value_needs_no_list() -> None:
     assert MetadataExpression("keogram_type", "daily").values == ("daily",)
     assert MetadataExpression("tii_on", True, "=").values == (True,)
     assert MetadataExpression("key", (value for value in "ab")).values == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (np.float64(1.5), 1.5),
+        (np.float32(1.5), 1.5),
+        (np.longdouble(1.5), 1.5),
+        (np.int64(3), 3),
+        (np.uint8(3), 3),
+        (np.bool_(True), True),
+        (np.str_("daily"), "daily"),
+        (np.array(1.5), 1.5),
+        (np.array("daily"), "daily"),
+        (2**70, 2**70),
+    ],
+)
+def test_a_value_of_numpy_becomes_one_of_python(value: Any, plain: FilterValue) -> None:
+    """float64 is a float and str_ a str, but no encoder takes them: the search would end in a TypeError."""
+    assert plain_number(value) == plain
+    assert type(plain_number(value)) is type(plain)
+
+
+@pytest.mark.parametrize("value", [None, np.datetime64("2020-01-01"), np.array([1.5]), np.ma.masked, b"a", ["a"]])
+def test_what_is_no_single_value_stays_as_it_is(value: Any) -> None:
+    """Whoever asked knows its name, and refuses it."""
+    assert plain_number(value) is value
+
+
+def test_an_expression_holds_values_of_python_alone() -> None:
+    """One by one or as an array, and the key too."""
+    assert exact(MetadataExpression(np.str_("n"), np.float64(5), np.str_(">"))) == ("n", [5.0], ">")
+    assert exact(MetadataExpression("n", np.array([1, 2]), "between")) == ("n", [1, 2], "between")
+    assert exact(MetadataExpression("n", np.array(["a", "b"]))) == ("n", ["a", "b"], "in")
+    assert exact(MetadataExpression("n", np.bool_(False), "=")) == ("n", [False], "=")  # type: ignore[arg-type]
+
+
+def exact(expression: MetadataExpression) -> tuple[Any, ...]:
+    """What the encoder makes of it; it refuses every other class."""
+    document = [expression.key, expression.values, expression.operator]
+    return tuple(msgspec.json.decode(msgspec.json.encode(document)))
 
 
 @pytest.mark.parametrize("operator", ["not in", "NOT IN", " Not  In "])

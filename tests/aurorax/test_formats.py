@@ -70,7 +70,9 @@ def test_a_template_is_the_callers_own() -> None:
     assert response_format("conjunctions")["events"]["e1_source"]["identifier"] is True
 
 
-def test_an_unknown_kind_is_refused() -> None:
+@pytest.mark.parametrize("kind", ["sources", "", None, 5, ["ephemeris"], {}])
+def test_an_unknown_kind_is_refused(kind: Any) -> None:
     """With those that exist."""
-    with pytest.raises(InvalidInput, match="conjunctions, ephemeris, data_products"):
-        response_format("sources")
+    with pytest.raises(InvalidInput, match="conjunctions, ephemeris, data_products") as caught:
+        response_format(kind)
+    assert caught.value.field == "kind"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aurora_async.aurorax.geometry import ground_to_nbtrace, ground_to_sbtrace
@@ -60,6 +61,13 @@ def test_an_instant_can_be_written_in_every_way() -> None:
 
 
 @needs_aacgmv2
+def test_a_place_may_be_of_numpy() -> None:
+    """A station list is a table."""
+    place = Location(np.float32(56), np.float64(20))  # type: ignore[arg-type]
+    assert ground_to_sbtrace(place, NEW_YEAR) == ground_to_sbtrace(Location(56.0, 20.0), NEW_YEAR)
+
+
+@needs_aacgmv2
 def test_there_is_no_end_near_the_magnetic_equator() -> None:
     """Nulls, as in AuroraX's records, and no NaN that travels on."""
     assert ground_to_sbtrace(Location(5.0, 20.0), NEW_YEAR) == Location(None, None)
@@ -69,6 +77,11 @@ def test_there_is_no_end_near_the_magnetic_equator() -> None:
     ("place", "when", "field"),
     [
         (Location(None, None), NEW_YEAR, "location"),
+        ((51.0, -114.0), NEW_YEAR, "location"),
+        (None, NEW_YEAR, "location"),
+        (Location("51", 0.0), NEW_YEAR, "location"),  # type: ignore[arg-type]
+        (Location(51.0, "0"), NEW_YEAR, "location"),  # type: ignore[arg-type]
+        (Location(True, 0.0), NEW_YEAR, "location"),
         (Location(91.0, 0.0), NEW_YEAR, "location"),
         (Location(float("nan"), 0.0), NEW_YEAR, "location"),
         (Location(56.0, 361.0), NEW_YEAR, "location"),
@@ -76,9 +89,7 @@ def test_there_is_no_end_near_the_magnetic_equator() -> None:
         pytest.param(Location(56.0, 20.0), "2040", "when", marks=needs_aacgmv2),
     ],
 )
-def test_what_cannot_be_traced_is_refused(
-    place: Location, when: Any, field: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_cannot_be_traced_is_refused(place: Any, when: Any, field: str, capfd: pytest.CaptureFixture[str]) -> None:
     """By the name of the argument; the library itself writes its complaint about the date to stderr."""
     with pytest.raises(InvalidInput) as caught:
         ground_to_sbtrace(place, when)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -111,12 +112,63 @@ async def test_a_password_that_has_been_changed_ends_the_renewing(scripted: Scri
     assert [path for path, _, _ in door.sent] == ["/api/v1/utils/timezones", "/api/v1/authenticate"]
 
 
+async def test_a_refused_renewal_is_told_to_all_and_asked_for_once(scripted: Scripted) -> None:
+    """Twenty requests that find the token dead must not be twenty failed logins, which lock an account."""
+    door = Doorman(uses=1000)
+    scripted.on("other", door.answer)
+    async with client_of(scripted) as client:
+        await client.authenticate("a@example.org", PASSWORD)
+
+        async def refuse(request: web.Request) -> web.StreamResponse:
+            door.sent.append((request.path, None, None))
+            return error(401, "NotAuthenticated", "no")
+
+        scripted.on("other", refuse)
+        door.sent.clear()
+        results = await asyncio.gather(*(client.time_zones() for _ in range(20)), return_exceptions=True)
+    assert {type(result) for result in results} == {Unauthorized}
+    assert [path for path, _, _ in door.sent].count("/api/v1/authenticate") == 1
+
+
+async def test_a_login_goes_to_no_other_origin(scripted: Scripted) -> None:
+    """A redirect would hand the password to whoever it names."""
+    heard: list[bytes] = []
+
+    async def listen(request: web.Request) -> web.StreamResponse:
+        heard.append(await request.read())
+        return web.json_response({"email_address": "a@example.org"}, headers={"Authorization": "Bearer x"})
+
+    async with serving(Scripted()) as other:
+        other.on("other", listen)
+
+        async def send_on(request: web.Request) -> web.StreamResponse:
+            raise web.HTTPTemporaryRedirect(f"{other.base_url}/api/v1/authenticate")
+
+        scripted.on("other", send_on)
+        async with client_of(scripted) as client:
+            with pytest.raises(MalformedAnswer, match="nothing was sent there"):
+                await client.authenticate("a@example.org", PASSWORD)
+    assert heard == []
+
+
+async def test_credentials_of_ones_own_are_not_renewed(scripted: Scripted) -> None:
+    """It is the caller's header that was refused; a new token of ours would not help."""
+    door = Doorman(uses=9)
+    scripted.on("other", door.answer)
+    async with client_of(scripted) as client:
+        await client.authenticate("a@example.org", PASSWORD)
+        with pytest.raises(Unauthorized):
+            await client.request("GET", "/api/v1/x", headers={"authorization": "Bearer mine"})
+    assert door.logins == 1
+
+
 async def test_end_session_forgets_the_token_on_both_sides(scripted: Scripted) -> None:
     """Also when it had died already; without a login it does nothing worth an error."""
     door = Doorman(uses=9)
     scripted.on("other", door.answer)
     async with client_of(scripted) as client:
         await client.end_session()
+        assert door.sent == []
         await client.authenticate("a@example.org", PASSWORD)
         await client.end_session()
         assert door.left == {}
@@ -219,6 +271,8 @@ async def test_time_zones_and_a_clock_in_one(client: AuroraX) -> None:
         await client.to_utc("2020-01-01T12:00:00", "America/Atlantis")
     with pytest.raises(InvalidInput):
         await client.to_utc("", "UTC")
+    with pytest.raises(InvalidInput, match="fold"):
+        await client.to_utc(datetime(2020, 11, 1, 1, 30, fold=1), "America/Edmonton")
 
 
 async def test_any_request_can_be_made(client: AuroraX) -> None:
@@ -231,13 +285,20 @@ async def test_any_request_can_be_made(client: AuroraX) -> None:
     assert found.json()[0]["identifier"] == source["identifier"]
     with pytest.raises(NotFound):
         await client.request("GET", "/api/v1/nothing")
-    for arguments, field in (
-        (("G T", "/x"), "method"),
-        (("GET", "x"), "path"),
-        (("GET", ""), "path"),
-    ):
+    both = await client.request("GET", "/api/v1/data_sources", params={"platform": ["swarma"], "owner": None})
+    assert both.json()[0]["identifier"] == source["identifier"]
+    text = await client.request("POST", "/api/v1/data_sources/search", body='{"platforms": ["swarma"]}')
+    assert text.json() == found.json()
+    wrong: list[tuple[tuple[str, str], dict[str, Any], str]] = [
+        (("G T", "/x"), {}, "method"),
+        (("GET", "x"), {}, "path"),
+        (("GET", ""), {}, "path"),
+        (("GET", "/x"), {"params": ["a"]}, "params"),
+        (("GET", "/x"), {"headers": {"x": 5}}, "headers.x"),
+    ]
+    for arguments, options, field in wrong:
         with pytest.raises(InvalidInput) as caught:
-            await client.request(*arguments)
+            await client.request(*arguments, **options)
         assert caught.value.field == field
     with pytest.raises(InvalidInput, match="JSON"):
         await client.request("POST", "/x", body=object())

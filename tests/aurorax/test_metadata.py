@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aurora_async.aurorax import SchemaField
@@ -32,6 +33,15 @@ def test_metadata_that_fit_have_no_problems() -> None:
     assert find_problems(GOOD | {"radius": 6700, "lit": None, "state": None, "shape": "any"}, SCHEMA) == []
     assert find_problems(None, []) == []
     assert find_problems({"at": datetime(2020, 1, 1)}, [field("at", "string")]) == []
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    """Metadata are computed, as all else is."""
+    numbers = {"state": np.str_("predicted"), "radius": np.float32(6700.5), "orbit": np.int16(2), "lit": np.bool_(True)}
+    assert find_problems(GOOD | numbers, SCHEMA) == []
+    assert find_problems(GOOD | {"radius": np.int64(6700)}, SCHEMA) == []
+    (problem,) = find_problems(GOOD | {"orbit": np.int64(3)}, SCHEMA)
+    assert problem.reason == "3 is not allowed; allowed are 1, 2"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from typing import Any
 
 import attrs
 import msgspec
+import numpy as np
+import pandas as pd
 import pytest
 
 from aurora_async.aurorax.filters import MetadataExpression, MetadataFilter
@@ -27,8 +29,10 @@ from aurora_async.aurorax.models import (
     EventsBlock,
     GroundBlock,
     Location,
+    SchemaField,
     SpaceBlock,
 )
+from aurora_async.aurorax.wire import query_document
 from aurora_async.errors import InvalidQuery
 
 RECORDS = json.loads((Path(__file__).parents[1] / "facts" / "aurorax_records.json").read_text("utf-8"))
@@ -126,6 +130,24 @@ def test_the_service_takes_one_month_of_ephemeris() -> None:
     assert refusal(ephemeris, start="2019", end="2019")[1].startswith("the range is 365.0 days long")
     conjunction(start="2008", end="2019")
     products(start="2008", end="2019")
+
+
+@pytest.mark.parametrize(
+    "start", [np.datetime64("2019-01-01T06"), np.datetime64("2019-01-01T06:00:00", "ns"), pd.Timestamp("2019-01-01T06")]
+)
+def test_times_of_numpy_and_pandas_are_times(start: Any) -> None:
+    """What a table holds; a Timestamp would keep its nanoseconds where the service counts seconds."""
+    query = ephemeris(start=start, end="2019-01-01T07")
+    assert query == ephemeris(start="2019-01-01T06", end="2019-01-01T07")
+    assert type(query.start) is datetime
+
+
+@pytest.mark.parametrize("value", [pd.NaT, np.datetime64("NaT"), np.int64(2020)])
+def test_a_time_that_is_none_is_refused(value: Any) -> None:
+    """NaT is a datetime by inheritance, and would be sent as a text."""
+    field, reason = refusal(ephemeris, start=value)
+    assert field == "start"
+    assert "2020-01-01T06:30" in reason
 
 
 # Criteria -----------------------------------------------------------------------------------------------------------
@@ -292,6 +314,26 @@ def test_one_block_needs_no_list() -> None:
 def test_a_place_off_the_earth_is_refused(locations: Any, field: str, reason: str) -> None:
     """Latitude and longitude swapped is the usual mistake, and half of the time shows."""
     assert refusal(CustomLocationsBlock, locations=locations) == (field, reason)
+
+
+def test_numbers_and_names_of_numpy_are_sent_as_others() -> None:
+    """float64 is a float by inheritance alone, and the encoder's TypeError would come in the middle of a batch."""
+    query = conjunction(
+        ground=GroundBlock(programs=np.array(["themis-asi"])),
+        space=SpaceBlock(
+            programs=np.str_("swarm"), metadata_filter=MetadataFilter([MetadataExpression("n", np.float64(3))])
+        ),
+        custom_locations=CustomLocationsBlock(locations=np.array([[51.05, -114.07], [0.0, 200.0]])),
+        max_distance_km={"ground1-space1": np.float64(500), np.str_("custom1-space1"): np.int64(300)},
+        subminute_precision=np.bool_(True),
+    )
+    document = json.loads(msgspec.json.encode(query_document(query)))
+    assert document["adhoc"] == [{"locations": [{"lat": 51.05, "lon": -114.07}, {"lat": 0, "lon": -160}]}]
+    assert document["max_distances"]["ground1-space1"] == 500
+    assert document["ground"][0]["programs"] == ["themis-asi"]
+    assert document["subminute_precision"] is True
+    msgspec.json.encode(query_document(conjunction(max_distance_km=np.float32(500))))
+    msgspec.json.encode(query_document(products(data_product_types=np.array(["keogram"]))))
 
 
 def test_places_at_the_edge_are_on_the_earth() -> None:
@@ -601,3 +643,19 @@ def test_a_location_that_is_null_has_no_coordinates() -> None:
     record = msgspec.json.decode(text, type=Ephemeris)
     assert record.nbtrace == record.sbtrace == record.location_gsm == Location(None, None)
     assert record.location_geo == Location(1.5, None)
+
+
+def test_an_instant_before_the_first_is_a_wrong_value() -> None:
+    """No OverflowError: the decoder says where it stands."""
+    with pytest.raises(msgspec.ValidationError, match="outside the years 1 to 9999"):
+        decoded(RECORDS["ephemeris"][0] | {"epoch": "0001-01-01T00:00:00+14:00"}, Ephemeris)
+
+
+def test_parts_of_a_schema_that_are_null_are_as_unsaid() -> None:
+    """One field with a null must not keep a whole list of data sources from being read."""
+    nulls = {"description": None, "data_type": None, "allowed_values": None, "additional_description": None}
+    found: DataSource = decoded(
+        {"identifier": 3, "ephemeris_metadata_schema": [{"field_name": "n"} | nulls]}, DataSource
+    )
+    assert found.ephemeris_metadata_schema == [SchemaField(field_name="n")]
+    assert repr(found.ephemeris_metadata_schema) == "[<SchemaField n: string>]"

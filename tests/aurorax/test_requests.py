@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from aiohttp import web
 from support.clients import ClientAs
@@ -92,7 +94,7 @@ async def test_an_identifier_of_any_text_is_one_part_of_the_path(client: AuroraX
             await client.ephemeris.status(request_id)
 
 
-@pytest.mark.parametrize("form", ["mapping", "text", "bytes"])
+@pytest.mark.parametrize("form", ["mapping", "text", "bytes", "bom", "loose"])
 async def test_a_query_copied_from_the_web_site_is_accepted(client: AuroraX, form: str) -> None:
     """With fractions and Z in the timestamps, and with the identifier of the search it came from."""
     document: dict[str, Any] = {
@@ -102,7 +104,9 @@ async def test_a_query_copied_from_the_web_site_is_accepted(client: AuroraX, for
         "data_sources": {"programs": ["swarm"], "platforms": ["swarma"], "instrument_types": ["footprint"]},
     }
     text = json.dumps(document)
-    query: Any = {"mapping": document, "text": text, "bytes": text.encode()}[form]
+    loose = document | {"start": datetime(2020, 1, 1, tzinfo=UTC), "data_sources": {"platforms": (np.str_("swarma"),)}}
+    forms = {"mapping": document, "text": text, "bytes": text.encode(), "bom": f"\ufeff{text}", "loose": loose}
+    query: Any = forms[form]
     assert len(await client.ephemeris.search(query)) == 10
     request = await client.ephemeris.submit(query)
     assert request.request_id != document["request_id"]
@@ -143,6 +147,25 @@ async def test_a_template_of_a_response_format_is_a_response_format(client: Auro
         "conjunction_type", "start", "end", "min_distance", "max_distance", "closest_epoch", "farthest_epoch",
         "data_sources", "events",
     }  # fmt: skip
+
+
+async def test_a_key_that_records_have_not_is_refused_before_anything_is_sent() -> None:
+    """The service would answer with empty records; nobody listens at this address."""
+    async with AuroraX(base_url="http://127.0.0.1:9") as client:
+        for response_format, field in (
+            ({"epoc": True}, "response_format.epoc"),
+            ({"nbtrace": {"lat": True, "height": True}}, "response_format.nbtrace.height"),
+        ):
+            for call in (client.ephemeris.search, client.ephemeris.submit):
+                with pytest.raises(InvalidInput, match="known are") as caught:
+                    await call(QUERY, response_format=response_format)
+                assert caught.value.field == field
+
+
+async def test_a_password_in_the_base_url_is_not_shown() -> None:
+    """Not by the client, and not in an address that is passed on."""
+    async with AuroraX(base_url="http://bob:s3cret@127.0.0.1:9") as client:
+        assert "s3cret" not in repr(client) + client.ephemeris.request_url("abc")
 
 
 async def test_addresses_of_a_request(client: AuroraX, service: LocalService) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 from aiohttp import web
 from support.clients import ClientAs, held_open
@@ -30,6 +31,7 @@ async def test_a_source_is_found_by_names_by_number_and_by_lists(client: AuroraX
     """Three roads, one record."""
     by_names = await client.sources.find(*SWARM_A)
     assert by_names == await client.sources.get(by_names.identifier)
+    assert by_names == await client.sources.get(np.int64(by_names.identifier))  # as it comes out of a table
     assert (by_names.program, by_names.platform, by_names.instrument_type) == SWARM_A
     assert by_names in await client.sources.search(programs="swarm", platforms=["swarma"])
     assert [one.identifier for one in await client.sources.list(platform="swarma")] == [by_names.identifier]
@@ -108,6 +110,12 @@ async def test_nonsense_is_refused_before_anything_is_sent() -> None:
             (sources.add(**NEW | {"display_name": "x" * 51}), "display_name"),
             (sources.add(**NEW | {"identifier": "new"}), "identifier"),
             (sources.replace(DataSource(identifier=3)), "source.program"),
+            (sources.replace(DataSource(identifier=3, **NEW)), "source"),
+            (sources.search(programs=5), "programs"),  # type: ignore[arg-type]
+            (sources.add(**NEW, metadata=5), "metadata"),  # type: ignore[arg-type]
+            (sources.add(**NEW, owner=5), "owner"),  # type: ignore[arg-type]
+            (sources.add(**NEW, maintainers="a@b"), "maintainers"),
+            (sources.add(**NEW, ephemeris_metadata_schema=STATE), "ephemeris_metadata_schema[0]"),  # type: ignore[arg-type]
         ):
             with pytest.raises(InvalidInput) as caught:
                 await call

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
 from aiohttp import web
 from support.clients import ClientAs, held_open
@@ -155,24 +156,58 @@ class TestChunks:
         assert (await far.ephemeris.upload(SOURCE, records(), chunk_size=10)).records == 25
         assert closed
 
-    async def test_a_generator_that_raises_ends_the_upload_with_its_own_error(
-        self, far: AuroraX, loader: Loader
-    ) -> None:
-        """What was sent before stays; the generator is closed."""
-        closed = False
+    async def test_a_generator_that_raises_ends_the_upload_with_a_report(self, far: AuroraX, loader: Loader) -> None:
+        """What had begun is brought to its end and reported; the generator is closed, clean-up and all."""
+        cleaned = False
 
         async def records() -> AsyncIterator[Ephemeris]:
-            nonlocal closed
+            nonlocal cleaned
             try:
-                for minute in range(25):
+                for minute in range(55):
                     yield position(minute)
                 raise LookupError("the file has a hole")
             finally:
-                closed = True
+                await asyncio.sleep(0.01)
+                cleaned = True
 
-        with pytest.raises(LookupError, match="hole"):
+        with pytest.raises(UploadFailed, match=r"50 records were accepted, then came LookupError") as caught:
             await far.ephemeris.upload(SOURCE, records(), chunk_size=10)
-        assert closed
+        assert isinstance(caught.value.__cause__, LookupError)
+        assert caught.value.report.records == len(loader.epochs) == 50
+        assert cleaned
+
+    async def test_a_listener_that_raises_ends_it_likewise(self, far: AuroraX, loader: Loader) -> None:
+        """Its error is told, and so is what became of each chunk; one that is to be awaited is refused."""
+
+        def listen(outcome: ChunkOutcome) -> None:
+            if outcome.index == 1:
+                raise LookupError("no display")
+
+        async def wait(outcome: ChunkOutcome) -> None: ...
+
+        with pytest.raises(UploadFailed, match="no display") as caught:
+            await far.ephemeris.upload(SOURCE, [position(m) for m in range(400)], chunk_size=10, on_chunk=listen)
+        assert caught.value.report.records == len(loader.epochs) < 400
+        with pytest.raises(InvalidInput, match="plain function"):
+            await far.ephemeris.upload(SOURCE, [], on_chunk=wait)
+
+    async def test_the_clean_up_of_a_generator_is_not_cut_by_a_refusal(self, far: AuroraX, loader: Loader) -> None:
+        """It may have a connection to close."""
+        loader.refuses = lambda chunk: error(401, "NotAuthenticated", "no key")
+        cleaned = False
+
+        async def records() -> AsyncIterator[Ephemeris]:
+            nonlocal cleaned
+            try:
+                for minute in range(10_000):
+                    yield position(minute)
+            finally:
+                await asyncio.sleep(0.01)
+                cleaned = True
+
+        with pytest.raises(UploadFailed):
+            await far.ephemeris.upload(SOURCE, records(), chunk_size=10)
+        assert cleaned
 
     async def test_a_refused_record_closes_the_generator_it_came_from(self, far: AuroraX, loader: Loader) -> None:
         """It may hold a file open."""
@@ -270,6 +305,9 @@ class TestChecks:
             ({"nbtrace": Location(lat=51.0, lon=None)}, "nbtrace", "only one"),
             ({"location_geo": Location(lat=91.0, lon=0.0)}, "location_geo.lat", "degrees from -90 to 90"),
             ({"data_source": attrs.evolve(SOURCE, platform="other")}, "data_source.platform", "not that of"),
+            ({"data_source": None}, "data_source", "not a DataSource"),
+            ({"epoch": "2020-01-01"}, "epoch", "not a datetime"),
+            ({"metadata": ["definitive"]}, "metadata", "not a dictionary"),
         ],
     )
     async def test_ephemeris(
@@ -318,7 +356,8 @@ class TestChecks:
         async with serving(Scripted()) as scripted:
             scripted.on("other", loader.answer)
             async with client_of(scripted) as client:
-                record = position(0, metadata={"any": 1}, sbtrace=Location(lat=-60.0, lon=350.0))
+                south = Location(lat=np.float32(-60), lon=np.float64(350))  # as it comes out of a data file
+                record = position(0, metadata={"any": np.int64(1), "name": np.str_("x")}, sbtrace=south)
                 await client.ephemeris.upload(SOURCE, [record], validate=False)
                 assert [method for method, _ in scripted.seen] == ["POST"]
         ((sent,),) = loader.chunks
@@ -328,7 +367,7 @@ class TestChecks:
             "location_gsm": {"lat": None, "lon": None},
             "nbtrace": {"lat": 51.5, "lon": -114.25},
             "sbtrace": {"lat": -60.0, "lon": -10.0},  # as the service describes longitudes
-            "metadata": {"any": 1},
+            "metadata": {"any": 1, "name": "x"},
         }
 
     async def test_nonsense_is_refused_before_anything_is_sent(self) -> None:
@@ -338,6 +377,8 @@ class TestChecks:
                 (client.ephemeris.upload(SOURCE, [], chunk_size=0, validate=False), "chunk_size"),
                 (client.ephemeris.upload(SOURCE, [], at_once=True, validate=False), "at_once"),
                 (client.ephemeris.upload("x", []), "identifier"),  # type: ignore[arg-type]
+                (client.ephemeris.upload(SOURCE, 5, validate=False), "records"),  # type: ignore[arg-type]
+                (client.data_products.delete_urls(SOURCE, 5), "urls"),  # type: ignore[arg-type]
                 (client.ephemeris.delete(SOURCE, "2020-02", "2020-01"), "end"),
                 (client.ephemeris.delete_job(SOURCE, ""), "job"),
                 (client.data_products.delete_urls(SOURCE, "http://one"), "urls"),

@@ -37,15 +37,25 @@ from aurora_async.aurorax.models import (
     ConjunctionQuery,
     CustomLocationsBlock,
     DataProductQuery,
+    DataSourceStatistics,
     EphemerisQuery,
     EventsBlock,
     GroundBlock,
     Query,
     SpaceBlock,
 )
-from aurora_async.aurorax.wire import KINDS, decode_query, decode_status, kind_of, query_document, read_query
+from aurora_async.aurorax.wire import (
+    KINDS,
+    decode_answer,
+    decode_query,
+    decode_status,
+    kind_of,
+    query_document,
+    read_query,
+)
 from aurora_async.engine.protocol import LogEntry, Phase
 from aurora_async.errors import InvalidQuery, MalformedAnswer
+from aurora_async.http import Answer
 
 FACTS = Path(__file__).parents[1] / "facts"
 QUERIES = json.loads((FACTS / "aurorax_queries.json").read_text("utf-8"))
@@ -668,6 +678,17 @@ def comes_back(query: Query) -> None:
     assert again == query
     assert hash(again) == hash(query)
     assert on_the_wire(again, "86b5e7b0") == document
+
+
+# Answers ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_instant_before_the_first_is_a_malformed_answer() -> None:
+    """Fourteen hours before the year 1 is no time of ours, and no OverflowError either."""
+    body = b'[{"ephemeris_count": 1, "data_product_count": 0, "latest_ephemeris_loaded": "0001-01-01T00:00:00+14:00"}]'
+    with pytest.raises(MalformedAnswer, match=r"outside the years 1 to 9999") as caught:
+        decode_answer(Answer("GET", URL, 200, {}, body), list[DataSourceStatistics])
+    assert caught.value.where == "$[0]"
 
 
 # Statuses -----------------------------------------------------------------------------------------------------------

@@ -168,7 +168,21 @@ def test_a_deleted_range_is_inclusive(here: Here, recorder: Recorder) -> None:
     assert here("ephemeris", "delete", "7001", "--start", "2031-05", "--end", "2031-05", "-y").code == 0
     ((_, _, body),) = recorder.changes
     assert (body["start"], body["end"]) == ("2031-05-01T00:00:00", "2031-05-31T23:59:59")
-    assert here("ephemeris", "delete", "7001").error.startswith("say which records with --start and --end")
+    assert here("ephemeris", "delete", "7001").error.startswith("say which records with START END, or with --start")
+
+
+def test_a_range_to_delete_may_be_typed_as_for_availability(here: Here, recorder: Recorder) -> None:
+    """Without options; half of one, or two, are refused before anything is sent."""
+    assert here("ephemeris", "delete", "7001", "2031-05-01", "2031-05-02", "-y").code == 0
+    ((_, _, body),) = recorder.changes
+    assert (body["start"], body["end"]) == ("2031-05-01T00:00:00", "2031-05-02T23:59:59")
+    asked = here("data-products", "delete", "7001", "2031", "2032").error
+    assert asked.startswith("Delete the data products (all types) of data source 7001 from 2031 to 2032?")
+    for wrong in (("2031",), ("2031", "2032", "2033"), ("2031", "2032", "--end", "2033")):
+        for kind in ("ephemeris", "data-products"):
+            said = here(kind, "delete", "7001", *wrong, "-y").error
+            assert said.startswith("say a range once, as START END or with --start and --end")
+    assert len(recorder.changes) == 1
 
 
 def test_deleted_urls_are_printed(here: Here, recorder: Recorder) -> None:

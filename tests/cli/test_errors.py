@@ -76,6 +76,13 @@ def test_a_byte_order_mark_is_no_error(shell: Shell, here: Here, local_url: str,
         ("conjunctions search q.json --frobnicate", 2, "No such option"),
         ("conjunctions find q.json", 2, "No such command 'find'"),
         ("data-products search q.json --format xml", 2, "Invalid value for '--format'"),
+        ("data-products search q.json --deadline abc", 2, "'abc' is not a valid number ("),
+        ("serve --port abc", 2, "'abc' is not a valid whole number ("),
+        (
+            "sources get swarm swarma footprint",
+            2,
+            "'swarm' is not a number; to look up by names: aurora-async sources find PROGRAM PLATFORM INSTRUMENT_TYPE",
+        ),
         ("data-products search q.json --deadline 0", 2, "Invalid value for '--deadline'"),
         ("data-products search q.json --deadline nan", 2, "deadline_s: nan is not a positive number"),
         ("data-products search q.json --base-url nonsense", 2, "base_url: 'nonsense' is not an absolute"),
@@ -170,11 +177,15 @@ def status(**result: Any) -> dict[str, Any]:
     }
 
 
+CANCELLED = status(error_condition=True, log="Search was cancelled by the user")
+
+
 class Scripted:
-    """A server whose one request stays as `status` says."""
+    """A server whose one request stays as `status` says, and once cancelled, as `status_after` says."""
 
     def __init__(self) -> None:
         self.status = status()
+        self.status_after = CANCELLED
         self.cancelled: list[str] = []
         self.looked_at = asyncio.Event()
         self.url = ""
@@ -185,6 +196,7 @@ class Scripted:
             return web.Response(status=202, headers={"Location": f"{self.url}{request.path[:-6]}requests/{ID}"})
         if request.method == "DELETE":
             self.cancelled.append(request.path)
+            self.status = self.status_after
         self.looked_at.set()
         return web.json_response(self.status)
 
@@ -207,7 +219,7 @@ async def scripted() -> AsyncIterator[Scripted]:
 async def test_a_signal_cancels_the_request_at_the_server(
     shell: Shell, scripted: Scripted, number: signal.Signals, code: int, said: str
 ) -> None:
-    """Whoever gives up a search must not leave the server working on it."""
+    """Whoever gives up a search must not leave the server working on it, and wants to know that."""
     if signal.getsignal(number) is signal.SIG_IGN:
         pytest.skip(f"{number.name} is ignored here (nohup), and so by every program started from here")
     query = shell.write("q.json", GOOD)
@@ -216,8 +228,75 @@ async def test_a_signal_cancels_the_request_at_the_server(
     process.send_signal(number)
     stdout, stderr = await asyncio.to_thread(process.communicate, timeout=20)
     assert (process.returncode, stdout) == (code, b"")
-    assert stderr.decode() == f"aurora-async: error: {said}\n"
+    assert stderr.decode() == f"aurora-async: error: {said}; request {ID} was cancelled on the server\n"
     assert scripted.cancelled == [f"/api/v1/data_products/requests/{ID}"]
+
+
+READY = status(data_uri="data/1", result_count=0, file_size=2, completed_timestamp="2020-01-01T00:00:01")
+SAID = [
+    (status(), f"request {ID} still runs on the server, stop it with: aurora-async data-products cancel {ID}"),
+    (READY, f"request {ID} is ready, fetch it with: aurora-async data-products get-data {ID}"),
+    (status(error_condition=True, log="out of disk"), f"request {ID} has failed on the server"),
+    ({}, f"what became of request {ID} is not known, see: aurora-async data-products status {ID}"),
+]
+
+
+@pytest.mark.parametrize(("after", "said"), SAID, ids=["running", "ready", "failed", "nonsense"])
+async def test_an_interruption_tells_what_became_of_the_request(
+    shell: Shell, scripted: Scripted, after: dict[str, Any], said: str
+) -> None:
+    """The server has the last word: that it was told to stop does not mean that it has."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        pytest.skip("Ctrl-C is ignored here (in the background), and so by every program started from here")
+    scripted.status_after = after
+    query = shell.write("q.json", GOOD)
+    process = shell.start("data-products", "search", query, "--base-url", scripted.url, "-q")
+    await asyncio.wait_for(scripted.looked_at.wait(), 20)
+    process.send_signal(signal.SIGINT)
+    _, stderr = await asyncio.to_thread(process.communicate, timeout=20)
+    assert (process.returncode, stderr.decode()) == (130, f"aurora-async: error: interrupted; {said}\n")
+    assert [path.name for path in shell.folder.iterdir()] == ["q.json"]
+
+
+async def test_a_request_of_others_is_left_alone(shell: Shell, scripted: Scripted) -> None:
+    """Nothing was asked of it but to wait, and nothing has become of it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        pytest.skip("Ctrl-C is ignored here (in the background), and so by every program started from here")
+    process = shell.start("data-products", "get-data", ID, "--base-url", scripted.url, "-q")
+    await asyncio.wait_for(scripted.looked_at.wait(), 20)
+    process.send_signal(signal.SIGINT)
+    _, stderr = await asyncio.to_thread(process.communicate, timeout=20)
+    assert (process.returncode, stderr) == (130, b"aurora-async: error: interrupted\n")
+    assert scripted.cancelled == []
+
+
+def _interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _ended(*_: object, **__: object) -> None:
+    raise EOFError
+
+
+@pytest.mark.parametrize("key", [_interrupted, _ended], ids=["ctrl-c", "ctrl-d"])
+@pytest.mark.parametrize(
+    ("typed", "asking"),
+    [
+        ("sources delete 7001", "click.termui.visible_prompt_func"),
+        ("sources list --login me@example.org", "getpass.getpass"),
+    ],
+    ids=["confirmation", "password"],
+)
+def test_a_question_that_is_not_answered_has_its_line_to_itself(
+    here: Here, monkeypatch: pytest.MonkeyPatch, typed: str, asking: str, key: Callable[..., None]
+) -> None:
+    """The cursor stands behind it; what follows begins in the next line."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(asking, key)
+    ran = here(*typed.split(), "--base-url", "http://127.0.0.1:9")
+    assert ran.code == 130
+    assert ran.stderr.endswith("\naurora-async: error: interrupted\n")
 
 
 def test_ctrl_c_while_the_query_is_awaited_on_stdin(shell: Shell) -> None:

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from aurora_async.cli.exits import Common
-from aurora_async.cli.listing import Column, Listing, print_fields, shown
+from aurora_async.cli.listing import Column, Listing, print_fields, print_text, shown
 
 
 @attrs.frozen
@@ -50,7 +50,7 @@ def test_into_a_pipe_goes_every_column_in_one_line_each(capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize(
     ("width", "head", "left_out"),
-    [(30, "NAME   COUNT  NOTE", ""), (20, "NAME   COUNT", "note"), (8, "NAME", "count, note")],
+    [(30, "NAME   COUNT  NOTE", ""), (20, "NAME   COUNT", "NOTE"), (8, "NAME", "COUNT, NOTE")],
 )
 def test_columns_are_left_out_until_the_rest_fits(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, head: str, left_out: str
@@ -112,6 +112,38 @@ def test_fields_stand_below_each_other(capsys: pytest.CaptureFixture[str]) -> No
     """One thing is read from top to bottom."""
     print_fields({"display_name": "Swarm A", "owner": None}.items())
     assert capsys.readouterr().out == "display name  Swarm A\nowner         -\n"
+
+
+def test_fields_break_between_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names in a list can be read, and copied."""
+    monkeypatch.setenv("COLUMNS", "30")
+    print_fields({"id": 3, "schema": ["nbtrace_region", "sbtrace_region", "radial"]}.items())
+    assert capsys.readouterr().out.splitlines() == [
+        "id      3",
+        "schema  nbtrace_region,",
+        "        sbtrace_region, radial",
+    ]
+
+
+def test_an_address_is_never_broken(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of one leads nowhere; where it has no room beside its name it stands below, and other fields stay."""
+    monkeypatch.setenv("COLUMNS", "20")
+    print_fields({"page": "https://aurorax.space/x?y=1-2-3", "owner": None}.items())
+    assert capsys.readouterr().out == "page\n  https://aurorax.space/x?y=1-2-3\nowner  -\n"
+
+
+def test_a_sentence_is_broken_between_words_on_a_terminal_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that reads it gets one line."""
+    print_text("Find conjunctions between A-1 and B")
+    monkeypatch.setenv("COLUMNS", "20")
+    print_text("Find conjunctions between A-1 and B")
+    assert capsys.readouterr().out.splitlines() == [
+        "Find conjunctions between A-1 and B",
+        "Find conjunctions",
+        "between A-1 and B",
+    ]
 
 
 def test_values_are_written_for_people() -> None:

@@ -153,6 +153,16 @@ def test_links_need_no_server(here: Here) -> None:
     assert all("abc" in url for url in pages.values())
 
 
+@pytest.mark.parametrize("width", [80, 60])
+def test_links_are_whole_on_any_terminal(here: Here, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """They are there to be clicked on, and copied."""
+    request_id = "00000000-0000-4000-8000-000000000000"
+    pages = json.loads(here("conjunctions", "links", request_id, "--json").stdout)
+    monkeypatch.setenv("COLUMNS", str(width))
+    words = here("conjunctions", "links", request_id).stdout.decode().split()
+    assert set(pages.values()) <= set(words)
+
+
 # Administration -----------------------------------------------------------------------------------------------------
 
 

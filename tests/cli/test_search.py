@@ -103,6 +103,17 @@ def test_describe_is_the_servers_sentence(shell: Shell, here: Here, local_url: s
     assert ran.stdout.startswith(b"Find conjunctions of type (nbtrace)")
 
 
+def test_describe_fits_the_terminal(shell: Shell, here: Here, local_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence has hundreds of characters; into a pipe it goes as one line."""
+    describe = ("conjunctions", "describe", shell.write("q.json", CONJUNCTIONS), "--base-url", local_url)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    (line,) = here(*describe).stdout.decode().splitlines()
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = here(*describe).stdout.decode().splitlines()
+    assert max(map(len, lines)) <= 60
+    assert " ".join(lines) == line
+
+
 def test_a_reader_that_goes_away_is_no_error_to_talk_about(shell: Shell, local_url: str) -> None:
     """`… --out - | head -1` ends quietly."""
     query = shell.write("q.json", {**PRODUCTS, "end": "2020-01-09T23:59:59"})

@@ -37,6 +37,17 @@ def test_list_fits_the_terminal(here: Here, monkeypatch: pytest.MonkeyPatch, wid
     assert ran.stderr.startswith("no room for ")
 
 
+def test_what_has_no_room_is_said_as_it_would_stand_there(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What people call a data source is the last to go."""
+    monkeypatch.setenv("COLUMNS", "80")
+    ran = here("sources", "list", "--program", "swarm")
+    assert ran.stdout.split(b"\n")[0].split(b"  ")[-1].strip() == b"SOURCE TYPE"
+    monkeypatch.setenv("COLUMNS", "50")
+    ran = here("sources", "list", "--program", "swarm")
+    assert ran.stdout.split(b"\n")[1].split(b"  ")[-1].strip() == b"DISPLAY NAME"
+    assert ran.stderr == "no room for SOURCE TYPE, OWNER; --json has everything\n"
+
+
 def test_list_as_json_has_whole_records(here: Here) -> None:
     """Including what no table shows."""
     (source,) = json.loads(here("sources", "list", "--platform", "swarma", "--json").stdout)
@@ -80,7 +91,9 @@ def test_a_source_that_is_not_there(here: Here) -> None:
     """Exit code 1 and the reason."""
     ran = here("sources", "find", "swarm", "swarmx", "footprint")
     assert (ran.code, ran.stdout) == (1, b"")
-    assert ran.error.startswith("there is no data source with program 'swarm', platform 'swarmx'")
+    asked = "program 'swarm' and platform 'swarmx' and instrument type 'footprint'"
+    see = "names are matched whole, see: aurora-async sources list"
+    assert ran.error == f"there is no data source with {asked}; {see}"
     assert here("sources", "get", "99999").code == 1
 
 

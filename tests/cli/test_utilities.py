@@ -151,9 +151,33 @@ def test_bash_is_told_how_a_line_goes_on(shell: Shell, line: list[str], offered:
     assert {answer.split(",")[1] for answer in ran.stdout.decode().split()} == offered
 
 
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (["conjunctions", "search"], "file"),
+        (["ephemeris", "search", "q.json", "--out"], "file"),
+        (["data-products", "submit"], "file"),
+        (["data-products", "upload", "3"], "file"),
+        (["conjunctions", "swarmaurora", "import", "x", "--out"], "file"),
+        (["serve", "--data-dir"], "dir"),
+        (["demo", "--out"], "dir"),
+    ],
+    ids=" ".join,
+)
+def test_shells_are_told_where_a_file_is_wanted(shell: Shell, line: list[str], kind: str) -> None:
+    """Which ones there are, a shell knows itself."""
+    asked: dict[str, str | None] = {
+        "_AURORA_ASYNC_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(["aurora-async", *line, "q"]),
+        "COMP_CWORD": str(len(line) + 1),
+    }
+    ran = shell.run(environ=asked)
+    assert (ran.stdout.decode(), ran.stderr) == (f"{kind},q\n", "")
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 def test_the_script_works_in_bash(shell: Shell, here: Here) -> None:
-    """The whole way: sourced, and its function called as bash calls it."""
+    """The whole way: sourced, and its function called as bash calls it. The names of files, bash completes itself."""
     (shell.folder / "complete.sh").write_bytes(here("completion", "bash").stdout)
     (shell.folder / "aurora-async").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m aurora_async "$@"\n')
     (shell.folder / "aurora-async").chmod(0o755)
@@ -162,7 +186,10 @@ def test_the_script_works_in_bash(shell: Shell, here: Here) -> None:
         COMP_WORDS=(aurora-async conj); COMP_CWORD=1
         _aurora_async_completion aurora-async conj aurora-async
         echo "${COMPREPLY[@]}"
+        compopt() { echo "compopt $1 $2"; }
+        COMP_WORDS=(aurora-async conjunctions search q); COMP_CWORD=3
+        _aurora_async_completion aurora-async q search
     """
     environ = shell.environ({"PATH": f"{shell.folder}{os.pathsep}{os.environ['PATH']}"})
     ran = subprocess.run(["bash", "-c", script], cwd=shell.folder, env=environ, capture_output=True, check=False)
-    assert (ran.stdout.decode().strip(), ran.stderr) == ("conjunctions", b"")
+    assert (ran.stdout.decode().splitlines(), ran.stderr) == (["conjunctions", "compopt -o default"], b"")

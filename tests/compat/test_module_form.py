@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 from datetime import date, datetime
 from typing import Any
 
@@ -123,3 +126,20 @@ def test_any_request_can_be_made() -> None:
     answer = pyaurorax.api.AuroraXRequest(method="get", url=url, params={"format": "basic_info"}).execute()
     assert (answer.status_code, answer.data["platform"]) == (200, "swarma")
     assert repr(answer) == "AuroraXAPIResponse [200] (OK)"
+
+
+@pytest.mark.parametrize("name", ["", *(module.name for module in pkgutil.walk_packages(pyaurorax.__path__, "."))])
+def test_nothing_is_offered_that_is_not_meant_for_users(name: str) -> None:
+    """A notebook lists what follows a dot: not what a module has imported for itself."""
+    module = importlib.import_module(f"{pyaurorax.__name__}{name}")
+    if "._" in name or name == ".search":  # nobody's; and a package whose modules are meant, too
+        assert set(module.__all__) <= set(dir(module))
+    else:
+        assert set(dir(module)) == set(module.__all__)
+
+
+def test_a_function_for_a_search_says_what_it_takes() -> None:
+    """What the search object takes, under its own name and in its own module."""
+    for module in (pyaurorax.conjunctions, pyaurorax.ephemeris, pyaurorax.data_products):
+        assert inspect.signature(module.search_async) == inspect.signature(module.Search)
+        assert (module.search_async.__name__, module.search_async.__module__) == ("search_async", module.__name__)

@@ -81,26 +81,28 @@ async def test_a_search_is_noticed_before_the_interval_is_over() -> None:
     assert one.data[0].start == datetime(2020, 1, 1)
 
 
-async def test_looks_become_rarer_up_to_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the time waited so far, never more than the user said, and never in step with other clients."""
+async def test_the_interval_is_the_usual_wait(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A few looks are sooner; the printed ones are as far apart as the user said, and no line is printed twice."""
     waits: list[float] = []
     clock = SimpleNamespace(sleep=waits.append, monotonic=lambda: sum(waits))
     monkeypatch.setattr("aurora_async.compat.pyaurorax.search.requests.time", clock)
     service = Scripted()
 
     async def still_running(request: web.Request) -> web.StreamResponse | None:
-        if len(waits) >= 80:
+        if sum(waits) >= 35:
             return None
         document = service.status_document(request.path.rpartition("/")[2], data_uri=None, result_count=None)
         return web.json_response(document)
 
     service.on("status", still_running)
-    await against(service, lambda aurorax: search(aurorax, poll_interval=5))
-    assert len(waits) == 80
-    assert waits[0] == pytest.approx(0.1, rel=0.11)
-    assert 4.4 < waits[-1] < 5.6 and max(waits) < 5.6
-    assert len(set(waits[-5:])) == 5
-    assert sum(waits[:20]) < 4
+    await against(service, lambda aurorax: search(aurorax, poll_interval=5, verbose=True))
+    early = [wait for at, wait in enumerate(waits) if sum(waits[:at]) < 5]
+    assert early[0] == pytest.approx(0.1, rel=0.11) and 8 < len(early) < 25
+    usual = waits[len(early) :]
+    assert 5 <= min(usual) <= max(usual) <= 5.5 and len(set(usual)) == len(usual) > 4
+    assert capsys.readouterr().out.count("Checking for data ...\n") == len(usual) + 1
 
 
 async def test_a_moment_without_the_service_does_not_end_a_wait() -> None:
@@ -143,6 +145,112 @@ async def test_an_interrupted_search_is_called_off_and_an_interrupted_wait_is_no
     request_id = await against(service, use)
     assert service.cancelled == [other for other in service.requests if other != request_id]
     assert len(service.cancelled) == 1
+
+
+async def test_a_search_is_called_off_wherever_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the moment it was submitted: between two lines that are printed, and also by what ends a program."""
+    service = Scripted(takes_s=60)
+
+    def end(text: str) -> None:
+        if text.startswith("Request ID"):
+            raise SystemExit(1)
+
+    monkeypatch.setattr("aurora_async.compat.pyaurorax._searching.say", end)
+
+    def use(aurorax: pyaurorax.PyAuroraX) -> None:
+        with pytest.raises(SystemExit):
+            search(aurorax, verbose=True)
+
+    await against(service, use)
+    assert service.cancelled == list(service.requests) and len(service.cancelled) == 1
+
+
+async def test_a_search_that_a_connection_failed_is_left_to_the_service() -> None:
+    """What it says about a search may be asked for later; what it found is not thrown away."""
+    service = Scripted(takes_s=60)
+    service.on("status", times(1, lambda: error(403, "NotPermitted", "not you")))
+
+    def use(aurorax: pyaurorax.PyAuroraX) -> None:
+        with pytest.raises(pyaurorax.AuroraXUnauthorizedError):
+            search(aurorax)
+
+    await against(service, use)
+    assert service.requests and service.cancelled == []
+
+
+async def test_settings_may_change_while_others_wait() -> None:
+    """A timeout that one thread sets is none of the business of the others: what they have under way goes on."""
+    service = Scripted()
+    loop, changed = asyncio.get_running_loop(), asyncio.Event()
+    looking, counts = threading.Semaphore(0), list[int]()
+
+    async def slow(request: web.Request) -> None:
+        looking.release()
+        await changed.wait()
+
+    async def sources(request: web.Request) -> web.Response:
+        return web.json_response([])
+
+    service.on("status", slow)
+    service.on("other", sources)
+
+    def wait(aurorax: pyaurorax.PyAuroraX) -> None:
+        one = made(aurorax)
+        one.execute()
+        one.wait()
+        one.get_data()
+        counts.append(len(one.data))
+
+    def use(aurorax: pyaurorax.PyAuroraX) -> None:
+        uses: list[Callable[[], None]] = [lambda: wait(aurorax), lambda: counts.append(len(search(aurorax).data))]
+        threads = [threading.Thread(target=one) for one in uses]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            assert looking.acquire(timeout=10)
+        aurorax.api_timeout = 20
+        aurorax.api_key = "another"
+        assert aurorax.search.sources.list() == []  # over a connection of its own
+        loop.call_soon_threadsafe(changed.set)
+        for thread in threads:
+            thread.join()
+
+    await against(service, use)
+    assert counts == [3, 3]
+
+
+async def test_a_search_stays_at_the_server_that_has_it() -> None:
+    """Whatever the object is set to meanwhile."""
+    service, other = Scripted(), Scripted()
+
+    def use(aurorax: pyaurorax.PyAuroraX) -> int:
+        one = made(aurorax)
+        one.execute()
+        aurorax.api_base_url = other.base_url
+        one.wait()
+        one.get_data()
+        return len(one.data)
+
+    async with serving(other):
+        assert await against(service, use) == 3
+    assert other.seen == []
+
+
+async def test_a_connection_that_is_closed_under_a_wait_is_told_in_words_of_this_package() -> None:
+    """Which has no `async with`; and the next request works."""
+    service = Scripted(takes_s=60)
+
+    def use(aurorax: pyaurorax.PyAuroraX) -> None:
+        one = made(aurorax)
+        one.execute()
+        closing = threading.Timer(0.2, aurorax.close)
+        closing.start()
+        with pytest.raises(pyaurorax.AuroraXAPIError, match=r"^close\(\) ended this while it was under way; the next"):
+            one.wait()
+        closing.join()
+        one.update_status()
+
+    await against(service, use)
 
 
 async def test_a_cancelled_search_ends(capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,6 +320,23 @@ async def test_fractions_zones_and_missing_places_are_read() -> None:
     assert vars(whole.location_geo) == {"lat": 1.0, "lon": 2.0}
     assert vars(whole.sbtrace) == {"lat": None, "lon": None}
     assert selected == {"epoch": datetime(2020, 1, 1), "nbtrace": {"lat": 3.0}, "sbtrace": None}
+
+
+async def test_a_result_that_is_not_there_is_one_error_whoever_asks() -> None:
+    """Of a request nobody knows, too; `AuroraXNotFoundError` is for other things."""
+    service = Scripted()
+
+    def use(aurorax: pyaurorax.PyAuroraX) -> None:
+        one = made(aurorax)
+        one.execute()
+        one.wait()
+        for route in ("status", "data"):
+            service.on(route, times(9, lambda: error(404, "NotFound", "no such request")))
+        for ask in (one.get_data, lambda: aurorax.search.requests.get_data(one.data_url)):
+            with pytest.raises(pyaurorax.AuroraXDataRetrievalError, match="no such request"):
+                ask()
+
+    await against(service, use)
 
 
 async def test_a_deleted_result_is_told() -> None:
@@ -294,6 +419,43 @@ async def test_a_refused_search_raises() -> None:
 
 EPHEMERIS = [EphemerisData(SWARM_A, datetime(2020, 1, 1, minute // 60, minute % 60)) for minute in range(999)]
 PRODUCTS = [DataProductData(SWARM_A, "keogram", START, END, f"https://example.org/{number}") for number in range(3)]
+
+
+WRONG: list[tuple[str, Callable[[Any], object]]] = [
+    ("records[0]: 1 is not an EphemerisData", lambda search: search.ephemeris.upload(3, [1])),
+    ("records[1]: None is not a DataProductData", lambda search: search.data_products.upload(3, [PRODUCTS[0], None])),
+    ("records: None is not a list of EphemerisData", lambda search: search.ephemeris.upload(3, None)),
+    ("data_source: 3 is not a DataSource", lambda search: search.ephemeris.upload(3, [EphemerisData(3, START)])),  # type: ignore[arg-type]
+    ("nbtrace: (1, 2) is not a Location",
+     lambda search: search.ephemeris.upload(3, [EphemerisData(SWARM_A, START, nbtrace=(1, 2))])),  # type: ignore[arg-type]
+    ("data_source: None is not a DataSource", lambda search: search.ephemeris.delete(None, START, END)),
+    ("data_source: 3 is not a DataSource", lambda search: search.data_products.delete(3, START, END)),
+    ("data_source: 3 is not a DataSource", lambda search: search.data_products.delete_urls(3, ["https://x.org/"])),
+    ("data_source: {} is not a DataSource", lambda search: search.sources.add({})),
+    ("format: 'nope' is unknown; use one of", lambda search: search.sources.list(format="nope")),
+    ("format: 'nope' is unknown; use one of", lambda search: search.sources.get("a", "b", "c", format="nope")),
+    ("format: 'nope' is unknown; use one of", lambda search: search.availability.ephemeris(START, END, format="nope")),
+    ("request_url: 'abc' does not begin with /", lambda search: search.requests.get_status("abc")),
+    ("request_url: 'abc' does not begin with /", lambda search: search.requests.wait_for_data("abc")),
+    ("request_url: 'abc' does not begin with /", lambda search: search.requests.cancel("abc")),
+    ("data_url: 'abc' does not begin with /", lambda search: search.requests.get_data("abc")),
+    ("poll_interval: nan is not a number above 0",
+     lambda search: search.requests.wait_for_data("/", poll_interval=float("nan"))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "call"), WRONG, ids=[message for message, _ in WRONG])
+async def test_a_wrong_argument_is_called_what_the_user_called_it(message: str, call: Callable[[Any], object]) -> None:
+    """Not what it is called inside; and nothing is sent."""
+    service = Scripted()
+
+    def use(aurorax: pyaurorax.PyAuroraX) -> None:
+        with pytest.raises(pyaurorax.AuroraXBadParametersError) as refused:
+            call(aurorax.search)
+        assert str(refused.value).startswith(message)
+
+    await against(service, use)
+    assert service.seen == []
 
 
 @pytest.mark.parametrize("status", [403, 409, 429, 504])

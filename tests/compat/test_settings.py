@@ -65,7 +65,7 @@ def test_the_base_url_keeps_its_case_and_loses_its_slash() -> None:
     ("setting", "value", "message"),
     [
         ("api_base_url", "ftp://example.org", "API base_url: .* is not an absolute http"),
-        ("api_timeout", -1, "-1 is not a number above 0"),
+        ("api_timeout", -1, "^api_timeout: -1 is not a number above 0"),
         ("api_key", "naïve", "API api_key: holds characters"),
         ("progress_bar_backend", "fancy", "'fancy' is unknown; use auto, standard, notebook"),
     ],
@@ -121,3 +121,13 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     aurorax = pyaurorax.PyAuroraX(download_output_root_path=tmp_path / "file")
     with pytest.raises(pyaurorax.AuroraXInitializationError, match="Error during output path creation"):
         aurorax.initialize_paths()
+
+
+def test_the_other_half_says_so() -> None:
+    """By object and by module alike; what is nowhere is missed in the usual words."""
+    for place in (pyaurorax, pyaurorax.PyAuroraX()):
+        for name in ("data", "models", "tools"):
+            with pytest.raises(AttributeError, match="reads and plots image files: use pyaurorax for it"):
+                getattr(place, name)
+    with pytest.raises(AttributeError, match="no attribute 'nowhere'"):
+        _ = pyaurorax.nowhere

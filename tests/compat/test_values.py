@@ -19,6 +19,7 @@ from aurora_async.compat.pyaurorax.search import (
     DataProductData,
     DataProductSearch,
     DataSource,
+    DataSourceStatistics,
     EphemerisData,
     EphemerisSearch,
     EventsCriteriaBlock,
@@ -175,6 +176,14 @@ def test_a_place_has_both_numbers_or_none() -> None:
         Location(1)
     with pytest.raises(ValueError, match="lat '51' is not a number"):
         Location("51", 0)  # type: ignore[arg-type]
+    place = Location(51, -114)
+    for change in ("lat", "lon"):
+        with pytest.raises(ValueError, match="both be None"):
+            setattr(place, change, None)
+    with pytest.raises(ValueError, match="not a number"):
+        place.lat = "52"  # type: ignore[assignment]
+    place.lat = 52
+    assert vars(place) == {"lat": 52, "lon": -114}
 
 
 def test_blocks_share_no_lists() -> None:
@@ -198,6 +207,19 @@ def test_a_record_survives_being_written_as_json() -> None:
     assert ephemeris.to_json_serializable()["epoch"] == "2020-01-01T12:30:00.000Z"
     assert ephemeris.to_json_serializable()["metadata"] == {"seen": "2020-01-01T00:00:00.000000"}
     assert product.to_json_serializable()["end"] == "2020-01-01T12:30:00.000"
+
+
+def test_a_data_source_is_printed_in_short(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its schemas are thousands of characters, of which the original prints 80, too."""
+    schema = [{"field_name": f"field_{number}", "data_type": "string"} for number in range(50)]
+    SWARM_A.pretty_print()
+    assert "ephemeris_metadata_schema     : None\n" in capsys.readouterr().out
+    stats = DataSourceStatistics(1440, 0)
+    DataSource(3, ephemeris_metadata_schema=schema, metadata={"a": "b" * 200}, stats=stats).pretty_print()
+    lines = capsys.readouterr().out.splitlines()
+    assert f"  ephemeris_metadata_schema     : {str(schema)[:80]}..." in lines
+    assert f"  metadata                      : {{'a': '{'b' * 200}'}}" in lines
+    assert any(line.startswith("  stats                         : DataSourceStatistics(") for line in lines)
 
 
 def test_values_print_in_full(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -116,7 +117,43 @@ async def test_a_database_of_an_older_version_is_brought_up_to_date(tmp_path: Pa
     assert [row.request_id for row in store.unfinished_searches()] == ["kept"]
     assert not await store.put_ephemeris(3, [(0, b"{}")])
     assert store.tokens() == store.logins() == store.passwords() == {}
+    assert not store.maintenance()
     await store.close()
+
+
+async def test_a_first_start_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
+    """A database without its first data sources would never get them: it comes to be with them, or not at all."""
+    source = {"identifier": 1, "program": "p", "platform": "one", "instrument_type": "i"}
+
+    def killed() -> list[dict[str, Any]]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Store(tmp_path, first_sources=killed)
+    for _ in range(2):  # and only once
+        store = Store(tmp_path, first_sources=lambda: [source])
+        assert store.data_sources() == [source]
+        await store.close()
+
+
+async def test_a_change_nobody_waits_for_does_not_fail_in_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its error would be lost with the future: the log has it."""
+    store = Store(tmp_path)
+    source = {"identifier": -1, "program": "adhoc", "platform": "one", "instrument_type": "i"}
+    store.add_data_sources([source])
+    store.add_data_sources([source])
+    store._connection.execute("DROP TABLE tokens")
+    store.use_token("digest", 1)
+    await store.close()
+    await asyncio.sleep(0)
+    said = [(record.name, record.levelname, record.message) for record in caplog.records]
+    assert said == [
+        ("aurora_async.server.store", "ERROR", "data sources could not be kept: "
+         "UNIQUE constraint failed: data_sources.identifier"),
+        ("aurora_async.server.store", "ERROR", "a token's use could not be kept: no such table: tokens"),
+    ]  # fmt: skip
 
 
 async def test_a_data_source_that_is_taken_changes_nothing(tmp_path: Path) -> None:

@@ -106,3 +106,15 @@ async def test_uploads_and_deletions_survive(tmp_path: Path) -> None:
         urls = {record["url"] for record in await service.search("data_products", query)}
         assert urls == {record["url"] for record in products} - {products[3]["url"]}
         assert len((await service.call("GET", f"{path}/ephemeris/delete_jobs"))[2]) == 1
+
+
+async def test_maintenance_mode_survives(tmp_path: Path) -> None:
+    """An administrator who switched it on relies on it: a restart must not open the service to changes."""
+    switch = "/api/v1/utils/admin/maintenance"
+    for wanted in (True, False):
+        async with serving(tmp_path) as service:
+            assert (await service.call("PUT", switch, {"maintenance": wanted}))[0] == 200
+            service.kill()
+        async with serving(tmp_path) as service:
+            assert (await service.call("GET", switch))[2] == {"maintenance": wanted}
+            assert (await service.call("POST", PATH, {}))[0] == (503 if wanted else 400)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import json
 import os
+import pickle
 import re
 import signal
 import socket
@@ -158,6 +160,22 @@ def test_closed_is_closed() -> None:
             client.time_zones()
         with pytest.raises(ClientClosed):
             list(stream)
+
+
+def test_a_copy_is_a_client_of_its_own(base_url: str) -> None:
+    """Here or in another process; closing it, or forgetting it, leaves the first alone. A request cannot be copied."""
+    with AuroraX(base_url=base_url, synchronous=False) as client:
+        assert client.time_zones()
+        for made in (copy.copy(client), copy.deepcopy(client), pickle.loads(pickle.dumps(client))):
+            assert made.config == client.config
+            assert made.time_zones()
+            made.close()
+        del made
+        gc.collect()
+        request = client.ephemeris.submit(QUERY)
+        with pytest.raises(TypeError, match="pass on its request_id"):
+            copy.copy(request)
+        assert len(request.records()) == 10
 
 
 def test_a_client_that_is_forgotten_is_closed(base_url: str) -> None:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 KNOWN = """
 from collections.abc import Generator
-from typing import assert_type
+from typing import Any, assert_type
 
 from aurora_async import Conjunction, DataSource, Ephemeris, EphemerisQuery, Phase, RequestStatus
 from aurora_async.sync import AuroraX, Request
@@ -26,6 +26,11 @@ request = client.ephemeris.submit(query)
 assert_type(request, Request[Ephemeris])
 assert_type(request.records(), Records[Ephemeris])
 assert_type(request.wait().phase, Phase)
+parts = {"epoch": True}
+assert_type(client.ephemeris.search(query, response_format=parts), Records[dict[str, Any]])
+assert_type(client.ephemeris.stream(query, response_format=parts), Generator[dict[str, Any], None, None])
+assert_type(client.ephemeris.submit(query, response_format=parts).records(), Records[dict[str, Any]])
+assert_type(client.ephemeris.resume("id", response_format=parts), Request[dict[str, Any]])
 assert_type(request.status, RequestStatus | None)
 assert_type(client.ephemeris.query("id"), EphemerisQuery)
 assert_type(client.sources.list(program="swarm"), Records[DataSource])
@@ -54,4 +59,4 @@ def wrong(text: str, folder: Path) -> list[str]:
 def test_blocking_calls_are_typed_like_those_they_stand_for(tmp_path: Path) -> None:
     """Results with their record types, and arguments with theirs: nothing is `Any`."""
     assert wrong(KNOWN, tmp_path) == []
-    assert wrong(REFUSED, tmp_path) == ["call-arg", "call-arg", "arg-type"]
+    assert wrong(REFUSED, tmp_path) == ["call-overload", "call-overload", "call-overload", "arg-type"]

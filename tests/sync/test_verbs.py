@@ -44,6 +44,7 @@ NEEDS_A_LOOP = {(Events, "stream")}
 # What the facade takes and gives instead of what only a loop can use.
 PLAIN = {
     "AsyncGenerator[RecordT, None]": "Generator[RecordT, None, None]",
+    "AsyncGenerator[Any, None]": "Generator[Any, None, None]",
     "Iterable[Ephemeris] | AsyncIterable[Ephemeris]": "Iterable[RecordT]",
     "Iterable[DataProduct] | AsyncIterable[DataProduct]": "Iterable[RecordT]",
     "Iterable[Query] | AsyncIterable[Query]": "Iterable[Query]",

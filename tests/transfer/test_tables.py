@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from aurora_async.errors import MissingExtra
+from aurora_async.errors import InvalidInput, MissingExtra
 from aurora_async.transfer.tables import Records, table
 
 WHEN = datetime(2020, 1, 1, 6, 30, tzinfo=UTC)
@@ -104,6 +104,32 @@ def test_records_are_a_list() -> None:
     records += [4]
     assert isinstance(records, Records)
     assert Records().record_type is None
+
+
+def test_a_sum_of_records_is_records() -> None:
+    """Searches of many months are put together with `+`, and are to become one table."""
+    first, second, none = JOURNEYS[:1], JOURNEYS[1:], Records[Journey]()
+    in_place = JOURNEYS[:1]
+    in_place += second
+    from_nothing = Records[Journey]()
+    from_nothing += JOURNEYS
+    from_a_list: Any = list(first)
+    for one in (first + second, first + list(second), from_a_list + second, none + JOURNEYS, JOURNEYS + none, in_place,
+                from_nothing):  # fmt: skip
+        assert (type(one), one, one.record_type) == (Records, JOURNEYS, Journey)
+    for many in (first * 3, 3 * first):
+        assert (type(many), len(many), many.record_type) == (Records, 3, Journey)
+
+
+def test_a_sum_of_different_records_has_no_class() -> None:
+    """Whose columns would it have?"""
+    mixed = JOURNEYS + Records([Place("a")], record_type=Place)
+    assert (len(mixed), mixed.record_type) == (3, None)
+    in_place: Records[Any] = JOURNEYS[:]
+    in_place += [{"a": 1}]
+    assert (len(in_place), in_place.record_type) == (3, None)
+    with pytest.raises(TypeError):
+        JOURNEYS + 1  # type: ignore[operator]
 
 
 def test_dictionaries_are_nested_plain_and_in_the_order_of_the_class() -> None:
@@ -272,6 +298,53 @@ def test_plain_dictionaries_become_an_arrow_table() -> None:
     assert made["tags"].to_pylist() == ['["a"]', None]
     assert Records[Any]().to_arrow().num_rows == 0
     assert Records[Any]().to_pandas().empty
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (["x", 1], ["x", "1"]),
+        ([1, "x"], ["1", "x"]),
+        (["q", True, None], ["q", "True", None]),
+        ([True, 1], ["True", "1"]),
+        ([WHEN, "z"], ["2020-01-01 06:30:00+00:00", "z"]),
+        ([2**70], ["1180591620717411303424"]),
+        ([1.5, 2**70], ["1.5", "1180591620717411303424"]),
+        ([[2**70, "ä"], None], ['[1180591620717411303424,"ä"]', None]),
+    ],
+    ids=str,
+)
+def test_values_that_do_not_go_together_are_texts_in_arrow(values: list[Any], texts: list[Any]) -> None:
+    """One odd record of a million must not keep the others out of a file."""
+    records = Records([{"a": value} for value in values])
+    assert records.to_arrow()["a"].to_pylist() == texts
+    assert records.to_pandas()["a"].tolist() == values
+
+
+def test_records_without_a_key_are_rows_nevertheless() -> None:
+    """As many as there are, in both tables."""
+    records = Records[dict[str, Any]]([{}, {}, {}])
+    assert records.to_arrow().num_rows == len(records.to_pandas()) == 3
+    assert records.to_arrow().column_names == []
+
+
+def test_keys_that_flatten_to_one_name_are_two_columns() -> None:
+    """None takes the place of the other."""
+    records = Records([{"a_b": 1, "a": {"b": 2}, "a_b_2": 3, 1: 4}])
+    columns = {"a_b": [1], "a_b_2": [2], "a_b_2_2": [3], "1": [4]}
+    assert records.to_arrow().to_pydict() == columns
+    assert records.to_pandas().to_dict("list") == columns
+
+
+def test_a_number_of_more_than_64_bits_is_kept_or_refused_by_name() -> None:
+    """A frame can hold it as an object; an Arrow schema promises 64 bits, but for metadata, which are text."""
+    for records in (Records([journey(), journey(count=2**70)], record_type=Journey),
+                    Records([journey(), journey(passengers=2**70)], record_type=Journey)):  # fmt: skip
+        assert 2**70 in records.to_pandas().to_numpy()
+        with pytest.raises(InvalidInput, match=r"(count|passengers): does not fit into a column of int64"):
+            records.to_arrow()
+    noted = Records([journey(notes={"n": 2**70, "when": WHEN})], record_type=Journey).to_arrow()
+    assert noted["notes"].to_pylist() == ['{"n":1180591620717411303424,"when":"2020-01-01T06:30:00Z"}']
 
 
 def test_what_is_no_record_is_a_column_of_values() -> None:

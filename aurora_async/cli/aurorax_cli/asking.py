@@ -47,7 +47,10 @@ class Settings:
         from aurora_async.config import Config, Timeouts
 
         if self.timeout_s is not None:
-            changes["timeouts"] = Timeouts(connect_s=self.timeout_s, read_s=self.timeout_s)
+            try:
+                changes["timeouts"] = Timeouts(connect_s=self.timeout_s, read_s=self.timeout_s)
+            except InvalidInput as error:
+                raise InvalidInput("--api-timeout", error.reason) from None
         return Config.from_environment(base_url=self.base_url, api_key=self.api_key, **changes)
 
 

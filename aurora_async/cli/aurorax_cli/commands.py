@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import click
 
 from aurora_async.cli.aurorax_cli.admin import util
@@ -23,12 +27,39 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
         ctx.exit()
 
 
-@click.group("aurorax-cli", invoke_without_command=True, short_help="The official client's command line, over ours.")
+@contextmanager
+def _as_officially_told() -> Iterator[None]:
+    """Tell what is typed wrong in the official program's lines: usage, hint, error; or the help of a bare group."""
+    try:
+        yield
+    except click.UsageError as error:
+        error.show()  # on stderr, unlike what goes wrong later
+        raise click.exceptions.Exit(error.exit_code) from None
+
+
+class _Official(click.Group):
+    """The top, where the errors of all commands below it come by."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _as_officially_told():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _as_officially_told():
+            return super().invoke(ctx)
+
+
+@click.group(
+    "aurorax-cli",
+    cls=_Official,
+    invoke_without_command=True,
+    short_help="The official client's command line, over ours.",
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
               help="Show the version this program speaks like, and exit.")  # fmt: skip
 @click.option("--api-key", help="Your key; searching needs none.  [env: AURORAX_API_KEY]")
 @click.option("--api-base-url", help="The server to ask.  [env: AURORAX_BASE_URL]")
-@click.option("--api-timeout", type=int, help="Longest silence of the server, in seconds.")
+@click.option("--api-timeout", type=int, metavar="SECONDS", help="Longest silence of the server, in seconds.")
 @click.option("--verbose", "-v", is_flag=True, help="Accepted, and without effect, as in the official program.")
 @click.option("--test-connectivity", is_flag=True, help="See whether the server answers.")
 @click.pass_context

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -35,6 +36,8 @@ _BROWSERS = [
     "safari", "skipstone", "w3m", "windows-default",
 ]  # fmt: skip
 _SHORTEST_POLL_S = 0.01
+_OFFICIAL_POLL_S = 1.0
+"""How often the official program looks, and says so, unless told otherwise."""
 
 _max_width = click.option("--table-max-width", "--max-width", "max_width", type=int, help="Columns of the logs table.")
 
@@ -176,7 +179,8 @@ def _add_commands(group: click.Group, kind: str) -> None:
             changes["polling"] = Polling(floor_s=every_s, ceiling_s=every_s, jitter=0)
 
         async def work(client: AuroraX) -> None:
-            request_id = await _search(client, kind, infile, output, quiet=quiet)
+            told_every_s = _OFFICIAL_POLL_S if poll_interval_s is None else 0.0
+            request_id = await _search(client, kind, infile, output, quiet=quiet, told_every_s=told_every_s)
             if swarm:
                 await _swarm_aurora(client.conjunctions, request_id, quiet=quiet, **swarm)
 
@@ -255,7 +259,7 @@ _BLOCK = re.compile(r"(ground|space|events|adhoc|custom)([1-9]\d*)")
 _SAME_BLOCKS = {"adhoc": "custom", "custom": "adhoc"}
 
 
-async def _search(client: AuroraX, kind: str, infile: str, output: Output, *, quiet: bool) -> str:
+async def _search(client: AuroraX, kind: str, infile: str, output: Output, *, quiet: bool, told_every_s: float) -> str:
     say: Say = (lambda text: None) if quiet else _with_time
     searches = _searches(client, kind)
     say("Reading in query file ...")
@@ -267,8 +271,14 @@ async def _search(client: AuroraX, kind: str, infile: str, output: Output, *, qu
     say(f"Request ID: {request.request_id}")
     say(f"Request details available at: {searches.request_url(request.request_id)}")
 
+    told = time.monotonic()
+
     def heard(event: Event) -> None:
-        if event.kind.value == "polled" and event.status is not None and not event.status.phase.is_final:
+        nonlocal told
+        if event.kind.value != "polled" or event.status is None or event.status.phase.is_final:
+            return
+        if time.monotonic() - told >= told_every_s:
+            told = time.monotonic()
             say("Checking for data ...")
 
     with client.events.subscribe(heard):

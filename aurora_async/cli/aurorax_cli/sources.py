@@ -114,7 +114,7 @@ def get_using_identifier(settings: Settings, identifier: int, level: Any, includ
 @click.argument("program")
 @click.argument("platform")
 @click.argument("instrument_type")
-@click.argument("source_type", type=_TYPES)
+@click.argument("source_type", type=_TYPES, metavar="SOURCE_TYPE")
 @click.argument("display_name")
 @click.option("--identifier", type=int, help="A number of your own choice.")
 @click.pass_obj
@@ -134,6 +134,8 @@ def add(settings: Settings, /, **fields: Any) -> None:
 @click.pass_obj
 def update(settings: Settings, /, identifier: int, **changes: Any) -> None:
     """Change what is given of the data source IDENTIFIER. Needs an API key with the role Owner."""
+    if all(change is None for change in changes.values()):
+        raise click.UsageError("Nothing to change: give at least one option.")
     source = ask(settings, lambda client: client.sources.update(identifier, **changes))
     click.echo(f"Updated data source successfully\n\n{_as_object(source)}")
 
@@ -228,4 +230,5 @@ _SCHEMA_HEADER = (
 def _schema_row(kind: str, field: SchemaField) -> tuple[object, ...]:
     texts = (str(list(field.allowed_values)), field.description, field.additional_description)
     allowed, description, more = ("-" if text is None else wrapped(text, _SCHEMA_WIDTH) for text in texts)
-    return kind, field.field_name, field.data_type, allowed, field.searchable, description, more
+    searchable = "-" if field.searchable is None else field.searchable
+    return kind, field.field_name, field.data_type, allowed, searchable, description, more

@@ -6,6 +6,8 @@ up to 0.13, `pyaurorax.data_products.search(…)`. Times that come out are naive
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from aurora_async.compat.pyaurorax import (
     api,
     availability,
@@ -21,7 +23,7 @@ from aurora_async.compat.pyaurorax import (
     util,
 )
 from aurora_async.compat.pyaurorax.api import authenticate, get_api_key
-from aurora_async.compat.pyaurorax.client import PyAuroraX, __version__
+from aurora_async.compat.pyaurorax.client import NOT_HERE, PyAuroraX, __version__
 from aurora_async.compat.pyaurorax.exceptions import (
     AuroraXAPIError,
     AuroraXBadParametersError,
@@ -131,3 +133,15 @@ __all__ = [
     "sources",
     "util",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    """Say why three of the modules are not here."""
+    raise AttributeError(
+        NOT_HERE if name in ("data", "models", "tools") else f"module {__name__!r} has no attribute {name!r}"
+    )
+
+
+def __dir__() -> list[str]:
+    """Offer what is public; so do the modules, with `__dir__ = __all__.copy`."""
+    return __all__.copy()

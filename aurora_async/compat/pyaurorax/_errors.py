@@ -23,6 +23,7 @@ from aurora_async.compat.pyaurorax.exceptions import (
 from aurora_async.errors import (
     AuroraError,
     BadRequest,
+    ClientClosed,
     Conflict,
     ConnectTimeout,
     Forbidden,
@@ -39,18 +40,34 @@ from aurora_async.errors import (
     Unauthorized,
 )
 
-__all__ = ["their_error", "their_errors"]
+__all__ = ["retrieving", "their_error", "their_errors"]
 
 
 @contextmanager
-def their_errors() -> Iterator[None]:
-    """Raise what pyaurorax's users expect to catch; the error of ours stays its `__cause__`."""
+def their_errors(**theirs: str) -> Iterator[None]:
+    """Raise what pyaurorax's users expect to catch; the error of ours stays its `__cause__`.
+
+    `theirs` are their names of our arguments (`level="format"`): a message is about what was typed.
+    """
     try:
         yield
     except AuroraXError:
         raise
+    except InvalidInput as error:
+        if error.field not in theirs:
+            raise their_error(error) from error
+        raise AuroraXBadParametersError(f"{theirs[error.field]}: {error.reason}") from error
     except AuroraError as error:
         raise their_error(error) from error
+
+
+@contextmanager
+def retrieving() -> Iterator[None]:
+    """Tell of data that is not there as pyaurorax does: it has a name of its own for that."""
+    try:
+        yield
+    except AuroraXNotFoundError as error:
+        raise AuroraXDataRetrievalError(str(error)) from error.__cause__
 
 
 def their_error(error: AuroraError) -> AuroraXError:
@@ -74,6 +91,8 @@ def their_error(error: AuroraError) -> AuroraXError:
             return AuroraXDataRetrievalError(str(error))
         case UploadFailed():
             return AuroraXUploadError(str(error))
+        case ClientClosed():
+            return AuroraXAPIError("close() ended this while it was under way; the next request connects again")
         case _:
             return AuroraXAPIError(str(error))
 

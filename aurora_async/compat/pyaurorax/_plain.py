@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from aurora_async.aurorax.filters import plain_number
+from aurora_async.compat.pyaurorax._printing import cut
+from aurora_async.compat.pyaurorax.exceptions import AuroraXBadParametersError
 from aurora_async.times import parse_wire
 
-__all__ = ["as_list", "instant", "naive", "names", "plain", "uploadable"]
+__all__ = ["as_list", "instant", "must_be", "must_be_all", "naive", "names", "plain", "uploadable"]
+
+T = TypeVar("T")
+
+_SHOWN = 60
 
 
 @overload
@@ -53,6 +59,21 @@ def as_list(value: Any) -> list[Any]:
 def names(value: Any) -> list[Any]:
     """Return programs, platforms or the like as the list that a query document has."""
     return [plain(item) for item in as_list(value)]
+
+
+def must_be(value: object, kind: type[T], name: str) -> T:
+    """Return the argument `name`, whose attributes are about to be read."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise AuroraXBadParametersError(f"{name}: {cut(repr(value), _SHOWN)} is not {article} {kind.__name__}")
+    return value
+
+
+def must_be_all(values: object, kind: type[T], name: str) -> list[T]:
+    """Return the same of an argument that holds several; the message says which of them is wrong."""
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping):
+        raise AuroraXBadParametersError(f"{name}: {cut(repr(values), _SHOWN)} is not a list of {kind.__name__}")
+    return [must_be(value, kind, f"{name}[{index}]") for index, value in enumerate(values)]
 
 
 def uploadable(metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:

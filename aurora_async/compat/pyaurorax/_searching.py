@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
+from aurora_async import sync
 from aurora_async.aurorax.formats import response_format
 from aurora_async.aurorax.wire import KINDS, decode_status
-from aurora_async.compat.pyaurorax._errors import their_errors
+from aurora_async.compat.pyaurorax._errors import retrieving, their_errors
 from aurora_async.compat.pyaurorax._plain import plain
 from aurora_async.compat.pyaurorax._printing import Printed, counted, cut, natural_size, say
 from aurora_async.compat.pyaurorax.exceptions import AuroraXError, AuroraXSearchError
@@ -62,6 +63,7 @@ class Search(ABC, Printed, Generic[RecordT]):
         self.data: list[RecordT] = []
         self.logs: list[dict[str, Any]] = []
         self._failure: str | None = None
+        self._client: sync.AuroraX | None = None
 
     def __repr__(self) -> str:
         state = f"executed={self.executed}, completed={self.completed}, request_id={self.request_id!r}"
@@ -105,6 +107,7 @@ class Search(ABC, Printed, Generic[RecordT]):
             searches = getattr(client, self._kind)
             request = searches.submit(self.query)
             self._forget()
+            self._client = client
             self.request_id = request.request_id
             self.request_url = searches.request_url(request.request_id)
         self.executed = True
@@ -134,7 +137,7 @@ class Search(ABC, Printed, Generic[RecordT]):
         return self.completed
 
     def wait(self, poll_interval: float = 1.0, verbose: bool = False) -> None:
-        """Wait for the data; looks are never further apart than `poll_interval` seconds.
+        """Wait for the data, with a look every `poll_interval` seconds, and some sooner during the first of them.
 
         Interrupted, it leaves the search alone: it can be waited for again.
 
@@ -159,7 +162,10 @@ class Search(ABC, Printed, Generic[RecordT]):
             print("No data available, update status or check for data first")
             return
         self._raise_failure()
-        with self._aurorax_obj._client() as client:
+        with retrieving(), self._aurorax_obj._client() as client:
+            # Settings may have been changed since, but the request is where it was made.
+            if self._client is not None and self._client.config.base_url != client.config.base_url:
+                client = self._client
             request = getattr(client, self._kind).resume(self.request_id, response_format=self.response_format)
             records: list[Any] = request.records()
         converted: Callable[[Any], Any] = self._record if self.response_format is None else with_objects
@@ -216,24 +222,29 @@ def description(aurorax_obj: PyAuroraX, kind: str, query: dict[str, Any]) -> str
 
 
 def do(search: SearchT, poll_interval: float, return_immediately: bool, verbose: bool) -> SearchT:
-    """Take all steps of a search. Interrupted, the search is called off: nobody has it who could wait for it again."""
+    """Take all steps of a search. Interrupted, the search is called off: nobody has it who could wait for it again.
+
+    An error leaves it alone: that the service could not be reached says nothing about the search.
+    """
 
     def tell(text: str) -> None:
         if verbose:
             say(text)
 
     tell("Search object created")
-    search.execute()
-    tell("Request submitted")
-    tell(f"Request ID: {search.request_id}")
-    tell(f"Request details available at: {search.request_url}")
-    if return_immediately:
-        return search
-    tell("Waiting for data ...")
     try:
+        search.execute()
+        tell("Request submitted")
+        tell(f"Request ID: {search.request_id}")
+        tell(f"Request details available at: {search.request_url}")
+        if return_immediately:
+            return search
+        tell("Waiting for data ...")
         search.wait(poll_interval, verbose)
-    except KeyboardInterrupt:
-        with suppress(AuroraXError):
+    except AuroraXError:
+        raise
+    except BaseException:
+        with suppress(AuroraXError):  # also of one that was not submitted yet
             search.cancel()
         raise
     tell("Retrieving data ...")

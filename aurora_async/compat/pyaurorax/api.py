@@ -17,6 +17,7 @@ __all__ = [
     "reset_base_url",
     "set_base_url",
 ]
+__dir__ = __all__.copy
 
 API_KEY_HEADER_NAME = "x-aurorax-api-key"
 

@@ -9,6 +9,7 @@ from aurora_async.compat.pyaurorax.search.availability import AvailabilityResult
 from aurora_async.compat.pyaurorax.search.sources import FORMAT_DEFAULT
 
 __all__ = ["AvailabilityResult", "data_products", "ephemeris"]
+__dir__ = __all__.copy
 
 
 def ephemeris(

@@ -20,10 +20,13 @@ from aurora_async.compat.pyaurorax.search.manager import SearchManager
 from aurora_async.config import Config, Timeouts
 from aurora_async.errors import InvalidInput
 
-__all__ = ["PyAuroraX", "__version__"]
+__all__ = ["NOT_HERE", "PyAuroraX", "__version__"]
+__dir__ = __all__.copy
 
 __version__ = "1.27.0"
 """The release of pyaurorax whose names these are."""
+
+NOT_HERE = "this is of the half of pyaurorax that reads and plots image files: use pyaurorax for it"
 
 _TIMEOUT_S = 10
 _BACKENDS = ("auto", "standard", "notebook")
@@ -39,8 +42,9 @@ class PyAuroraX(Printed):
         api_key: By default that of AURORAX_API_KEY, then none: reading is anonymous.
         progress_bar_backend: Accepted and kept; nothing here draws a progress bar.
 
-    Settings may be changed at any time. A connection is opened by the first request, kept, and closed at the end of
-    the program or when the object is gone.
+    Settings may be changed at any time, and are those of the calls that follow: what another thread has under way ends
+    as it began. A connection is opened by the first request, kept, and closed at the end of the program or when the
+    object is gone.
     """
 
     def __init__(
@@ -80,7 +84,7 @@ class PyAuroraX(Printed):
         }
 
     def _elsewhere(self) -> NoReturn:
-        raise AttributeError("this is of the half of pyaurorax that reads and plots image files: use pyaurorax for it")
+        raise AttributeError(NOT_HERE)
 
     data = models = tools = srs_obj = property(_elsewhere)
 
@@ -90,25 +94,33 @@ class PyAuroraX(Printed):
         return self._search
 
     @contextmanager
-    def _client(self) -> Iterator[sync.AuroraX]:
-        """Lend the client, opened at the first call; what goes wrong is told in pyaurorax's words."""
-        with their_errors():
+    def _client(self, **theirs: str) -> Iterator[sync.AuroraX]:
+        """Lend the client, opened at the first call; what goes wrong is told in pyaurorax's words.
+
+        `theirs` are pyaurorax's names of the arguments that it is lent for, as in `their_errors`.
+        """
+        with their_errors(**theirs):
             with self._lock:
                 if self._opened is None:
                     self._opened = sync.AuroraX(self._config)
-            yield self._opened
+                client = self._opened
+            yield client
 
     def close(self) -> None:
-        """Close the connection now; the next request opens another. (The original has none to close.)"""
+        """Close the connection now, under whoever uses it; the next request opens another.
+
+        (The original has none to close.)
+        """
         with self._lock:
             opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
 
     def _change(self, **settings: Any) -> None:
-        with _refused_settings():
+        with _refused_settings(), self._lock:
             self._config = attrs.evolve(self._config, **settings)
-        self.close()
+            # Let go, not closed: calls of other threads hold it still, and it closes when the last of them is done.
+            self._opened = None
 
     # Settings ---------------------------------------------------------------------------------------------------------
 
@@ -237,4 +249,5 @@ def _refused_settings() -> Iterator[None]:
     try:
         yield
     except InvalidInput as error:
-        raise AuroraXInitializationError(f"API {error.field}: {error.reason}") from error
+        name = "api_timeout" if error.field in ("connect_s", "read_s") else f"API {error.field}"
+        raise AuroraXInitializationError(f"{name}: {error.reason}") from error

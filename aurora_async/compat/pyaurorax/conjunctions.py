@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from aurora_async.compat.pyaurorax._module_form import STANDARD_POLLING_SLEEP_TIME, aurorax
+from aurora_async.compat.pyaurorax._module_form import STANDARD_POLLING_SLEEP_TIME, aurorax, submitting
 from aurora_async.compat.pyaurorax._searching import do
 from aurora_async.compat.pyaurorax.search.conjunctions import (
     CONJUNCTION_TYPE_NBTRACE,
@@ -28,6 +28,7 @@ __all__ = [
     "search",
     "search_async",
 ]
+__dir__ = __all__.copy
 
 DEFAULT_CONJUNCTION_DISTANCE = 300
 
@@ -76,20 +77,4 @@ def search(
     return do(made, poll_interval, return_immediately, verbose)
 
 
-def search_async(
-    start: datetime,
-    end: datetime,
-    distance: Distance,
-    ground: GroundBlocks = (),
-    space: SpaceBlocks = (),
-    events: EventsBlocks = (),
-    conjunction_types: Sequence[str] = (CONJUNCTION_TYPE_NBTRACE,),
-    epoch_search_precision: int = 60,
-    response_format: dict[str, Any] | None = None,
-) -> Search:
-    """Submit a search, and return it at once."""
-    made = Search(
-        start, end, distance, ground, space, events, conjunction_types, epoch_search_precision, response_format
-    )
-    made.execute()
-    return made
+search_async = submitting(Search)

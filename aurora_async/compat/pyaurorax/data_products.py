@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from aurora_async.compat.pyaurorax._module_form import STANDARD_POLLING_SLEEP_TIME, aurorax
+from aurora_async.compat.pyaurorax._module_form import STANDARD_POLLING_SLEEP_TIME, aurorax, submitting
 from aurora_async.compat.pyaurorax._searching import do
 from aurora_async.compat.pyaurorax.search.data_products import (
     DATA_PRODUCT_TYPE_DATA_AVAILABILITY,
@@ -35,6 +35,7 @@ __all__ = [
     "search_async",
     "upload",
 ]
+__dir__ = __all__.copy
 
 
 class DataProduct(DataProductData):
@@ -92,24 +93,7 @@ def search(
     return do(made, poll_interval, return_immediately, verbose)
 
 
-def search_async(
-    start: datetime,
-    end: datetime,
-    programs: Sequence[str] | None = None,
-    platforms: Sequence[str] | None = None,
-    instrument_types: Sequence[str] | None = None,
-    data_product_types: Sequence[str] | None = None,
-    metadata_filters: Filters | None = None,
-    metadata_filters_logical_operator: LogicalOperator | None = None,
-    response_format: dict[str, Any] | None = None,
-) -> Search:
-    """Submit a search, and return it at once."""
-    made = Search(
-        start, end, programs, platforms, instrument_types, data_product_types, metadata_filters,
-        metadata_filters_logical_operator, response_format,
-    )  # fmt: skip
-    made.execute()
-    return made
+search_async = submitting(Search)
 
 
 def upload(identifier: int, records: Sequence[DataProductData], validate_source: bool = False) -> int:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from aurora_async.compat.pyaurorax._module_form import STANDARD_POLLING_SLEEP_TIME, aurorax
+from aurora_async.compat.pyaurorax._module_form import STANDARD_POLLING_SLEEP_TIME, aurorax, submitting
 from aurora_async.compat.pyaurorax._searching import do
 from aurora_async.compat.pyaurorax.search.ephemeris import EphemerisData, EphemerisSearch, Filters
 from aurora_async.compat.pyaurorax.search.metadata_filters import LogicalOperator
 from aurora_async.compat.pyaurorax.search.sources import DataSource
 
 __all__ = ["Ephemeris", "Search", "delete", "search", "search_async", "upload"]
+__dir__ = __all__.copy
 
 
 class Ephemeris(EphemerisData):
@@ -63,23 +64,7 @@ def search(
     return do(made, poll_interval, return_immediately, verbose)
 
 
-def search_async(
-    start: datetime,
-    end: datetime,
-    programs: Sequence[str] | None = None,
-    platforms: Sequence[str] | None = None,
-    instrument_types: Sequence[str] | None = None,
-    metadata_filters: Filters | None = None,
-    metadata_filters_logical_operator: LogicalOperator | None = None,
-    response_format: dict[str, Any] | None = None,
-) -> Search:
-    """Submit a search, and return it at once."""
-    made = Search(
-        start, end, programs, platforms, instrument_types, metadata_filters, metadata_filters_logical_operator,
-        response_format,
-    )  # fmt: skip
-    made.execute()
-    return made
+search_async = submitting(Search)
 
 
 def upload(identifier: int, records: Sequence[EphemerisData], validate_source: bool = False) -> int:

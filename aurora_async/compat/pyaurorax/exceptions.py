@@ -51,6 +51,7 @@ __all__ = [
     "AuroraXUploadException",
     "AuroraXValidationException",
 ]
+__dir__ = __all__.copy
 
 
 class AuroraXError(AuroraError):

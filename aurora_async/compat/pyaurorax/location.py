@@ -3,3 +3,4 @@
 from aurora_async.compat.pyaurorax.search.location import Location
 
 __all__ = ["Location"]
+__dir__ = __all__.copy

@@ -8,6 +8,7 @@ from typing import Any
 from aurora_async.compat.pyaurorax._module_form import aurorax
 
 __all__ = ["get_data_products_schema", "get_ephemeris_schema", "validate"]
+__dir__ = __all__.copy
 
 
 def validate(schema: Sequence[Mapping[str, Any]], record: Mapping[str, Any], quiet: bool = False) -> bool:

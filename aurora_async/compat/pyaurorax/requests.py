@@ -7,6 +7,7 @@ from typing import Any
 from aurora_async.compat.pyaurorax._module_form import STANDARD_POLLING_SLEEP_TIME, aurorax
 
 __all__ = ["STANDARD_POLLING_SLEEP_TIME", "cancel", "get_data", "get_logs", "get_status", "wait_for_data"]
+__dir__ = __all__.copy
 
 
 def get_status(request_url: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ __all__ = [
     "update",
     "update_partial",
 ]
+__dir__ = __all__.copy
 
 
 def list(

@@ -8,6 +8,7 @@ from aurora_async.compat.pyaurorax.search.location import Location
 from aurora_async.compat.pyaurorax.search.util import UtilManager
 
 __all__ = ["ground_geo_to_nbtrace", "ground_geo_to_sbtrace"]
+__dir__ = __all__.copy
 
 
 def ground_geo_to_nbtrace(geo_location: Location, timestamp: datetime) -> Location:

@@ -20,14 +20,14 @@ from typing import Any
 import attrs
 from aiohttp import web
 
+from aurora_async.http.session import API_KEY_HEADER
 from aurora_async.server.aurorax.searches import now_us
 from aurora_async.server.site import ApiError
 from aurora_async.server.store import ROLES, Account, Store, digest_of
 from aurora_async.times import to_wire
 
-__all__ = ["API_KEY_HEADER", "Accounts", "hash_password"]
+__all__ = ["Accounts", "hash_password"]
 
-API_KEY_HEADER = "x-aurorax-api-key"
 _BEARER = "Bearer "
 
 _SAVED_EVERY_US = 60_000_000

@@ -31,8 +31,8 @@ __all__ = [
     "location",
     "projector",
     "source_record",
-    "timestamp",
-    "timestamps",
+    "timestamp_from_s",
+    "timestamps_from_s",
 ]
 
 Record = dict[str, Any]
@@ -63,12 +63,12 @@ _EMPTY_FIELDS: Mapping[str, Callable[[], object]] = {
 }
 
 
-def timestamp(seconds: int) -> str:
+def timestamp_from_s(seconds: int) -> str:
     """Write seconds since 1970 as `YYYY-MM-DDTHH:MM:SS`."""
     return (_EPOCH + timedelta(seconds=seconds)).isoformat()
 
 
-def timestamps(seconds: ArrayLike) -> list[str]:
+def timestamps_from_s(seconds: ArrayLike) -> list[str]:
     """Write many times at once, integer seconds since 1970, as `YYYY-MM-DDTHH:MM:SS`."""
     return list(np.datetime_as_string(np.asarray(seconds, dtype=np.int64).astype("M8[s]")).tolist())
 
@@ -135,7 +135,7 @@ def ephemeris_record(
     """Return one ephemeris record; `source` is used as it is, locations are (lat, lon) in degrees."""
     return {
         "data_source": source,
-        "epoch": timestamp(epoch_s),
+        "epoch": timestamp_from_s(epoch_s),
         "location_geo": location(*location_geo),
         "location_gsm": location(*location_gsm),
         "nbtrace": location(*nbtrace),
@@ -163,7 +163,7 @@ def ephemeris_records(
         metadata: One mapping per record.
     """
     places = [_locations(points) for points in (location_geo, location_gsm, nbtrace, sbtrace)]
-    for epoch, geo, gsm, north, south, extra in zip(timestamps(epochs_s), *places, metadata, strict=True):
+    for epoch, geo, gsm, north, south, extra in zip(timestamps_from_s(epochs_s), *places, metadata, strict=True):
         yield {
             "data_source": source,
             "epoch": epoch,
@@ -195,8 +195,8 @@ def data_product_record(
     return {
         "data_source": source,
         "data_product_type": data_product_type,
-        "start": timestamp(start_s),
-        "end": timestamp(end_s),
+        "start": timestamp_from_s(start_s),
+        "end": timestamp_from_s(end_s),
         "url": url,
         "metadata": {} if metadata is None else metadata,
     }
@@ -225,13 +225,13 @@ class ConjunctionRecords:
         """Return one conjunction as a record."""
         return {
             "conjunction_type": self.conjunction_type,
-            "start": timestamp(found.start),
-            "end": timestamp(found.end),
+            "start": timestamp_from_s(found.start),
+            "end": timestamp_from_s(found.end),
             "data_sources": [self._source(identifier) for identifier in found.identifiers],
             "min_distance": round(found.min_distance_km, 11),
             "max_distance": round(found.max_distance_km, 11),
-            "closest_epoch": timestamp(found.closest),
-            "farthest_epoch": timestamp(found.farthest),
+            "closest_epoch": timestamp_from_s(found.closest),
+            "farthest_epoch": timestamp_from_s(found.farthest),
             "events": [self._event(pair, found.identifiers) for pair in found.pairs],
         }
 
@@ -241,8 +241,8 @@ class ConjunctionRecords:
             "conjunction_type": self.conjunction_type,
             "e1_source": self._source(one),
             "e2_source": self._source(other),
-            "start": timestamp(pair.start),
-            "end": timestamp(pair.end),
+            "start": timestamp_from_s(pair.start),
+            "end": timestamp_from_s(pair.end),
             "min_distance": round(pair.min_distance_km, 11),
             "max_distance": round(pair.max_distance_km, 11),
             "generated_e1_ephemeris_query": self._query(one, pair, identifiers),
@@ -262,8 +262,8 @@ class ConjunctionRecords:
         block = identifiers.index(identifier)
         return {
             "request_id": None,
-            "start": timestamp(pair.start),
-            "end": timestamp(pair.end),
+            "start": timestamp_from_s(pair.start),
+            "end": timestamp_from_s(pair.end),
             "data_sources": {
                 "programs": [source["program"]],
                 "platforms": [source["platform"]],

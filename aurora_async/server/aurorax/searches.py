@@ -39,7 +39,7 @@ from aurora_async.server.days import DayCache
 from aurora_async.server.jobs import Job, Jobs, TaskCancelled
 from aurora_async.server.store import SearchRow, Store
 
-__all__ = ["End", "Search", "Searches", "now_us", "timestamp"]
+__all__ = ["End", "Search", "Searches", "now_us", "timestamp_from_us"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def _whole_second(seconds: int) -> str:
     return status_timestamp(_EPOCH + timedelta(seconds=seconds))
 
 
-def timestamp(moment_us: int) -> str:
+def timestamp_from_us(moment_us: int) -> str:
     """Write microseconds since 1970 as statuses do."""
     # The lines of a log, and of a thousand logs at a time, share their seconds.
     seconds, fraction = divmod(moment_us, 1_000_000)
@@ -172,10 +172,11 @@ class Search:
 
     def _write_status(self, over: bool) -> bytes:
         end = self.end if over else None
+        deleted = None if self.deleted_us is None else timestamp_from_us(self.deleted_us)
         # The last lines of a search that is held back carry the time at which it will be over.
         until_us = now_us()
         logs = [
-            {"level": level, "summary": text, "timestamp": timestamp(at_us)}
+            {"level": level, "summary": text, "timestamp": timestamp_from_us(at_us)}
             for level, text, at_us in self.lines
             if over or at_us <= until_us
         ]
@@ -184,7 +185,7 @@ class Search:
                 "search_request": {
                     "request_id": self.request_id,
                     "query": msgspec.Raw(self.query),
-                    "requested": timestamp(self.requested_us),
+                    "requested": timestamp_from_us(self.requested_us),
                     "request_type": REQUEST_TYPES[self.kind.name],
                 },
                 "logs": logs,
@@ -193,9 +194,9 @@ class Search:
                     "result_count": None if end is None else end.result_count,
                     "file_size": None if end is None else end.file_size,
                     "query_duration": None if end is None else end.query_duration,
-                    "completed_timestamp": None if end is None else timestamp(end.completed_us),
+                    "completed_timestamp": None if end is None else timestamp_from_us(end.completed_us),
                     "error_condition": end is not None and end.error_condition,
-                    "result_file_deleted_timestamp": None if self.deleted_us is None else timestamp(self.deleted_us),
+                    "result_file_deleted_timestamp": deleted,
                 },
             }
         )

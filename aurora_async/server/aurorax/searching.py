@@ -14,7 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -46,7 +46,7 @@ from aurora_async.server.aurorax.logs import (
     record_query_lines,
     record_start_lines,
 )
-from aurora_async.server.aurorax.records import ConjunctionRecords, ephemeris_records, timestamp
+from aurora_async.server.aurorax.records import ConjunctionRecords, ephemeris_records, timestamp_from_s
 from aurora_async.server.aurorax.uploads import Changes
 from aurora_async.server.days import DayCache, is_cheap
 from aurora_async.server.jobs import Context
@@ -194,7 +194,7 @@ class SearchTask:
         first_s = max(begin_s, int(query.start.timestamp()))
         last_s = min(begin_s + _DAY_S - 1, int(query.end.timestamp()))
         lines = [
-            (epoch_s, _encode({"data_source": self.sources[identifier], "epoch": timestamp(epoch_s), **record}))
+            (epoch_s, _encode({"data_source": self.sources[identifier], "epoch": timestamp_from_s(epoch_s), **record}))
             for epoch_s, record in changes.ephemeris(identifier, first_s, last_s)
             if passes(record["metadata"])
         ]
@@ -428,11 +428,9 @@ class _ResultWriter:
 
 
 def days_between(start: datetime, end: datetime) -> Iterator[date]:
-    """Yield every UTC day that two instants touch."""
-    day, last = start.date(), end.date()
-    while day <= last:
-        yield day
-        day += timedelta(days=1)
+    """Return every UTC day that two instants touch."""
+    # By number: after the last day of the calendar there is no other.
+    return map(date.fromordinal, range(start.toordinal(), end.toordinal() + 1))
 
 
 def _minutes(query: Query) -> tuple[int, int]:

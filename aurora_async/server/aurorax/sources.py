@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from aurora_async.aurorax.models import Location
-from aurora_async.server.aurorax.records import custom_source, source_record, timestamp
+from aurora_async.server.aurorax.counting import Steps
+from aurora_async.server.aurorax.records import custom_source, source_record, timestamp_from_s
 from aurora_async.server.aurorax.uploads import Changes
 from aurora_async.server.data import data_sources
 from aurora_async.server.sky import ephemeris, products
@@ -30,9 +30,26 @@ _FIRST_DAY = date(1970, 1, 1).toordinal()
 Record = dict[str, Any]
 
 
+_COMPUTED_FIELDS = (
+    ("computed", "bool", "Whether this service has computed the record"),
+    ("element_set_age_days", "double", "Days between the record and the element set it was computed from"),
+)
+
+
 def published_sources() -> list[Record]:
-    """Return the data sources that a new service starts with."""
-    return [source_record(source, "full_record") for source in data_sources()]
+    """Return the data sources that a new service starts with.
+
+    A published metadata schema also names what only computed records carry, so that they fit their own source.
+    """
+    ours = [
+        {"field_name": name, "description": description, "data_type": data_type, "allowed_values": []}
+        for name, data_type, description in _COMPUTED_FIELDS
+    ]
+    sources = [source_record(source, "full_record") for source in data_sources()]
+    for source in sources:
+        if schema := source["ephemeris_metadata_schema"]:
+            source["ephemeris_metadata_schema"] = [*schema, *ours]
+    return sources
 
 
 class DataSources:
@@ -52,7 +69,6 @@ class DataSources:
         self._counts: dict[tuple[str, int, date], int] = {}
         self._stats: dict[tuple[int, bool], tuple[int, Record]] = {}
         self._revisions: dict[int, int] = {}
-        self._counting = threading.Lock()
         self._database = database
         self.changed_ephemeris = set(changed[0])
         self.changed_products = set(changed[1])
@@ -151,10 +167,10 @@ class DataSources:
             found[place] = record
         return found, new
 
-    # What they have: each of these may compute for a while and belongs into a thread -------------------------------
+    # What they have: a count may take a while, and is one of `Counting`'s -------------------------------------------
 
     def availability(self, records: Iterable[Record], start: date, end: date, *, of_products: bool,
-                     product_type: str | None = None) -> dict[int, dict[str, int]]:  # fmt: skip
+                     product_type: str | None = None) -> Steps[dict[int, dict[str, int]]]:  # fmt: skip
         """Return how many records each source has on each day, both ends inclusive; without days that have none."""
         found: dict[int, dict[str, int]] = {}
         records = list(records)
@@ -163,21 +179,26 @@ class DataSources:
         with Changes.reading(self._database) if is_changed else nullcontext() as changes:
             for record in records:
                 identifier = int(record["identifier"])
-                by_day: Iterable[tuple[date, int]]
                 if changes is None or identifier not in changed:
-                    days = self._days(identifier, start, end, of_products)
-                    by_day = ((day, self._count(identifier, day, of_products, product_type)) for day in days)
+                    by_day = yield from self._unchanged(identifier, start, end, of_products, product_type)
                 elif of_products:
-                    by_day = self._changed_products(changes, identifier, start, end, product_type)
+                    by_day = yield from self._changed_products(changes, identifier, start, end, product_type)
                 else:
-                    by_day = self._changed_ephemeris(changes, identifier, start, end)
-                if counts := {day.isoformat(): count for day, count in by_day if count}:
+                    by_day = yield from self._changed_ephemeris(changes, identifier, start, end)
+                if counts := {day.isoformat(): count for day, count in sorted(by_day.items()) if count}:
                     found[identifier] = counts
         return found
 
-    def _changed_ephemeris(
-        self, changes: Changes, identifier: int, start: date, end: date
-    ) -> Iterator[tuple[date, int]]:
+    def _unchanged(
+        self, identifier: int, start: date, end: date, of_products: bool, product_type: str | None
+    ) -> Steps[dict[date, int]]:
+        counts: dict[date, int] = {}
+        for day in self._days(identifier, start, end, of_products):
+            counts[day] = self._count(identifier, day, of_products, product_type)
+            yield
+        return counts
+
+    def _changed_ephemeris(self, changes: Changes, identifier: int, start: date, end: date) -> Steps[dict[date, int]]:
         uploaded = changes.ephemeris_days(identifier, _seconds(start), _seconds(end) + _DAY_S - 1)
         gone, touched = _touched(changes, identifier, uploaded, start, end)
         counts = dict(uploaded)
@@ -187,18 +208,19 @@ class DataSources:
                 counts[number] = counts.get(number, 0) + _left(changes, identifier, day)
             elif number not in gone:
                 counts[number] = self._count(identifier, day, False, None)
-        for number in sorted(counts):
-            yield _day(number), counts[number]
+            yield
+        return {_day(number): count for number, count in counts.items()}
 
     def _changed_products(
         self, changes: Changes, identifier: int, start: date, end: date, product_type: str | None
-    ) -> Iterator[tuple[date, int]]:
+    ) -> Steps[dict[date, int]]:
         counts: dict[date, int] = {}
         for product in self._all_products(changes, identifier, start, end):
             if product_type in (None, product["data_product_type"]):
                 day = date.fromisoformat(product["start"][:10])
                 counts[day] = counts.get(day, 0) + 1
-        yield from sorted(counts.items())
+            yield
+        return counts
 
     def _all_products(self, changes: Changes, identifier: int, start: date, end: date) -> Iterator[Record]:
         """Yield the data products that begin on some days: uploaded ones, and what is left of the computed ones."""
@@ -251,49 +273,53 @@ class DataSources:
             self._counts[key] = count
         return count
 
-    def stats(self, identifier: int, *, slow: bool = False) -> Record:
+    def stats(self, identifier: int, *, slow: bool = False) -> Steps[Record]:
         """Return how many records a source has, and from when to when.
 
         Unless `slow` asks for every day to be counted (which may take half a minute: ground instruments have more than
         a century here), the ephemeris count is the mean of a few days spread over the year, times the number of days.
         """
         key = (identifier, slow)
-        with self._counting:
-            revision = self._revisions.get(identifier, 0)
-            kept = self._stats.get(key)
-            if kept is None or kept[0] != revision:
-                kept = self._stats[key] = revision, self._make_stats(identifier, slow)
-            return kept[1]
+        revision = self._revisions.get(identifier, 0)
+        kept = self._stats.get(key)
+        if kept is None or kept[0] != revision:
+            made = yield from self._make_stats(identifier, slow)
+            kept = self._stats[key] = revision, made
+        return kept[1]
 
-    def _make_stats(self, identifier: int, slow: bool) -> Record:
+    def _make_stats(self, identifier: int, slow: bool) -> Steps[Record]:
         with Changes.reading(self._database) as changes:
-            count, first, last = self._ephemeris_stats(changes, identifier, slow)
-            product_counts, earliest, latest = self._product_stats(changes, identifier)
+            count, first, last = yield from self._ephemeris_stats(changes, identifier, slow)
+            product_counts, earliest, latest = yield from self._product_stats(changes, identifier)
         return {
             "ephemeris_count": count,
             "data_product_count": product_counts,
-            "earliest_ephemeris_loaded": None if first is None else timestamp(first),
-            "latest_ephemeris_loaded": None if last is None else timestamp(last),
+            "earliest_ephemeris_loaded": None if first is None else timestamp_from_s(first),
+            "latest_ephemeris_loaded": None if last is None else timestamp_from_s(last),
             "earliest_data_product_loaded": earliest,
             "latest_data_product_loaded": latest,
         }
 
-    def _product_stats(self, changes: Changes, identifier: int) -> tuple[int, str | None, str | None]:
+    def _product_stats(self, changes: Changes, identifier: int) -> Steps[tuple[int, str | None, str | None]]:
         if identifier in self.changed_products:
-            found = list(self._all_products(changes, identifier, date.min, date.max))
-            starts = [product["start"] for product in found]
-            ends = [product["end"] for product in found]
-            return len(found), min(starts, default=None), max(ends, default=None)
-        counts = [
-            (day, of_day)
-            for day in self._days(identifier, date.min, date.max, True)
-            if (of_day := products.count_products(identifier, day))
-        ]
+            starts, ends = [], []
+            for product in self._all_products(changes, identifier, date.min, date.max):
+                starts.append(product["start"])
+                ends.append(product["end"])
+                yield
+            return len(starts), min(starts, default=None), max(ends, default=None)
+        counts = []
+        for day in self._days(identifier, date.min, date.max, True):
+            if of_day := products.count_products(identifier, day):
+                counts.append((day, of_day))
+            yield
         if not counts:
             return 0, None, None
         return sum(of_day for _, of_day in counts), f"{counts[0][0]}T00:00:00", f"{counts[-1][0]}T23:59:00"
 
-    def _ephemeris_stats(self, changes: Changes, identifier: int, slow: bool) -> tuple[int, int | None, int | None]:
+    def _ephemeris_stats(
+        self, changes: Changes, identifier: int, slow: bool
+    ) -> Steps[tuple[int, int | None, int | None]]:
         """Return how many records, and the epochs (seconds since 1970) of the first and the last."""
         span = self.span(identifier)
         uploaded: Mapping[int, int] = {}
@@ -312,24 +338,32 @@ class DataSources:
             for day in left:
                 if _number(day) in touched:
                     total += _left(changes, identifier, day) - ephemeris.count_day(identifier, day)
-            total += self._computed_count(identifier, span, left, slow)
+                    yield
+            total += yield from self._computed_count(identifier, span, left, slow)
             if left:
                 epochs += (_seconds(left[0]), _seconds(left[-1]) + _DAY_S - 60)
         return total, min(epochs, default=None), max(epochs, default=None)
 
     @staticmethod
-    def _computed_count(identifier: int, span: tuple[date, date], left: Sequence[date], slow: bool) -> int:
+    def _computed_count(identifier: int, span: tuple[date, date], left: Sequence[date], slow: bool) -> Steps[int]:
         if slow or len(left) <= _SAMPLE_DAYS:
-            return sum(ephemeris.count_day(identifier, day) for day in left)
+            return (yield from _sum_of(identifier, left))
         # In the middle of the span, because nights are as long in every year, and orbits are known best there.
         days = (span[1] - span[0]).days + 1
         middle = span[0] + timedelta(days=days // 2)
         step = min(days, 365) / _SAMPLE_DAYS
         sample = [
-            ephemeris.count_day(identifier, middle + timedelta(days=round(number * step)))
-            for number in range(-_SAMPLE_DAYS // 2, _SAMPLE_DAYS // 2)
+            middle + timedelta(days=round(number * step)) for number in range(-_SAMPLE_DAYS // 2, _SAMPLE_DAYS // 2)
         ]
-        return round(len(left) * sum(sample) / len(sample))
+        return round(len(left) * (yield from _sum_of(identifier, sample)) / len(sample))
+
+
+def _sum_of(identifier: int, days: Iterable[date]) -> Steps[int]:
+    total = 0
+    for day in days:
+        total += ephemeris.count_day(identifier, day)
+        yield
+    return total
 
 
 # Days are counted from 1970 here, as they are in the database.

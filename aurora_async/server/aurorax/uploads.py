@@ -18,8 +18,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from aurora_async.aurorax.models import DATA_PRODUCT_TYPES
 from aurora_async.errors import AuroraError, MalformedAnswer
-from aurora_async.server.aurorax.records import Record, location, timestamp
+from aurora_async.server.aurorax.records import Record, location, timestamp_from_s
 from aurora_async.times import parse_wire
 from aurora_async.transfer.cutter import RecordCutter
 
@@ -97,14 +98,18 @@ Rows = Callable[[BinaryIO, Mapping[str, Any]], Iterator[list[Any]]]
 
 
 def ephemeris_rows(file: BinaryIO, source: Mapping[str, Any]) -> Iterator[list[EphemerisRow]]:
-    """Read ephemeris records from a JSON list."""
+    """Read ephemeris records from a JSON list.
+
+    AuroraX has one position a minute, and its official client zeroes the seconds of an epoch: so does this service.
+    """
 
     def row(record: _Ephemeris) -> EphemerisRow:
         places = {
             name: _stored_location(name, getattr(record, name))
             for name in ("location_geo", "location_gsm", "nbtrace", "sbtrace")
         }
-        return seconds_of(record.epoch, "epoch"), _encode(places | {"metadata": record.metadata or {}})
+        epoch_s = seconds_of(record.epoch, "epoch")
+        return epoch_s - epoch_s % _MINUTE_S, _encode(places | {"metadata": record.metadata or {}})
 
     return _rows(file, source, _Ephemeris, row)
 
@@ -116,9 +121,11 @@ def product_rows(file: BinaryIO, source: Mapping[str, Any]) -> Iterator[list[Pro
         start_s, end_s = seconds_of(record.start, "start"), seconds_of(record.end, "end")
         if end_s < start_s:
             raise ValueError(f"end: {record.end!r} is before the start")
-        for name in ("url", "data_product_type"):
-            if not getattr(record, name).strip():
-                raise ValueError(f"{name}: is empty")
+        if not record.url.strip():
+            raise ValueError("url: is empty")
+        if record.data_product_type not in DATA_PRODUCT_TYPES:
+            allowed = ", ".join(DATA_PRODUCT_TYPES)
+            raise ValueError(f"data_product_type: {record.data_product_type!r} is unknown; use one of {allowed}")
         rest = {"data_product_type": record.data_product_type, "metadata": record.metadata or {}}
         return record.url, start_s, end_s, _encode(rest)
 
@@ -177,7 +184,7 @@ def seconds_of(text: str, name: str) -> int:
     """Return a timestamp as whole seconds since 1970; `ValueError` names the field."""
     try:
         return int(parse_wire(text).timestamp() // 1)
-    except (ValueError, TypeError, AuroraError):
+    except (ValueError, TypeError, OverflowError, AuroraError):
         raise ValueError(f"{name}: {text!r} is not a timestamp such as 2020-01-31T12:00:00") from None
 
 
@@ -227,21 +234,19 @@ class Changes:
         return [(epoch_s, msgspec.json.decode(record)) for epoch_s, record in rows]
 
     def by_minute(self, identifier: int, day_s: int, within: NDArray[np.bool_]) -> dict[int, Record]:
-        """Return the uploaded records of the wanted minutes of a day; the first in a minute stands for it."""
-        found: dict[int, Record] = {}
-        for epoch_s, record in self.ephemeris(identifier, day_s, day_s + _DAY_S - 1):
-            minute = (epoch_s - day_s) // _MINUTE_S
-            if within[minute]:
-                found.setdefault(minute, record)
-        return found
+        """Return the uploaded records of the wanted minutes of a day."""
+        by_minute = (
+            ((epoch_s - day_s) // _MINUTE_S, record)
+            for epoch_s, record in self.ephemeris(identifier, day_s, day_s + _DAY_S - 1)
+        )
+        return {minute: record for minute, record in by_minute if within[minute]}
 
     def computed(self, identifier: int, day_s: int, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return which of a day's computed records, `(1440,)` bool, are neither replaced nor deleted."""
         left = present.copy()
         sql = "SELECT epoch_s FROM ephemeris WHERE data_source = ? AND epoch_s BETWEEN ? AND ?"
         for (epoch_s,) in self._connection.execute(sql, (identifier, day_s, day_s + _DAY_S - 1)):
-            if epoch_s % _MINUTE_S == 0:
-                left[(epoch_s - day_s) // _MINUTE_S] = False
+            left[(epoch_s - day_s) // _MINUTE_S] = False
         for start_s, end_s in self.deleted_ranges(identifier, day_s, day_s + _DAY_S - 1):
             first = -(-(start_s - day_s) // _MINUTE_S)
             left[max(0, first) : max(0, min(_DAY_MINUTES, (end_s - day_s) // _MINUTE_S + 1))] = False
@@ -281,8 +286,8 @@ class Changes:
             found.append(
                 {
                     "data_product_type": rest["data_product_type"],
-                    "start": timestamp(first_s),
-                    "end": timestamp(last_s),
+                    "start": timestamp_from_s(first_s),
+                    "end": timestamp_from_s(last_s),
                     "url": url,
                     "metadata": rest["metadata"],
                 }

@@ -103,10 +103,11 @@ class DayEphemeris:
     def metadata(self, minute: int) -> dict[str, object]:
         """Return the metadata of one record, in JSON types.
 
-        Spacecraft carry the keys of AuroraX's Swarm schema that follow from position and trace; `spacecraft_region` and
-        the instrument flags do not. `state` is always `predictive`: elements propagated are a forecast, also backwards.
+        Every field of the source's published schema is there, as in AuroraX's records; what does not follow from
+        position and trace (`spacecraft_region`, the instrument flags) is null. `state` is always `predictive`: elements
+        propagated are a forecast, also backwards.
         """
-        found: dict[str, object] = {"computed": True}
+        found: dict[str, object] = {**_unknown_fields().get(self.identifier, {}), "computed": True}
         if self.radial_distance_km is None or self.element_set_age_days is None:
             if self.conjugate_method is not None:
                 found["conjugate"] = self.conjugate_method
@@ -132,6 +133,16 @@ class DayEphemeris:
 @functools.cache
 def _programs() -> Mapping[int, str]:
     return {int(source["identifier"]): str(source["program"]) for source in data_sources()}
+
+
+@functools.cache
+def _unknown_fields() -> Mapping[int, Mapping[str, None]]:
+    """Return the fields of the published schemas, by identifier, none of them known."""
+    return {
+        int(source["identifier"]): {item["field_name"]: None for item in source["ephemeris_metadata_schema"]}
+        for source in data_sources()
+        if source.get("ephemeris_metadata_schema")
+    }
 
 
 def computable(identifier: int) -> bool:

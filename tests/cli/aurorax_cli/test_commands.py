@@ -6,6 +6,7 @@ and whatever the network does is told in one line.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from aurora_async.aurorax import NoSuchSource
 from aurora_async.cli.aurorax_cli import main
 from aurora_async.cli.aurorax_cli.asking import Settings, told, told_of_request
+from aurora_async.cli.commands import main as run_main
 from aurora_async.errors import (
     AuroraError,
     BadRequest,
@@ -76,6 +78,39 @@ def test_it_is_a_command_of_ours(local_url: str, folder: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"Identifier:\t\t3\n", b"")
 
 
+@pytest.mark.parametrize("group", [(), *((name,) for name in COMMANDS)], ids=lambda group: group[-1] if group else "")
+def test_a_group_alone_shows_its_help(group: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Over several lines on stderr, with exit code 2, as the official program."""
+    assert run_main(["aurorax-cli", "search", *group]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    usage = " ".join(err.partition("\n\n")[0].split())
+    assert usage == " ".join(("Usage: aurora-async aurorax-cli search", *group, "[OPTIONS] COMMAND [ARGS]..."))
+    assert "\nCommands:\n" in err and "error" not in err
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("--fast", "No such option '--fast'."),
+        ("search nothing", "No such command 'nothing'."),
+        ("search conjunctions get_status", "Missing argument 'REQUEST_UUID'."),
+        ("search sources add a b c d e",
+         "Invalid value for 'SOURCE_TYPE': 'd' is not one of 'event_list', 'ground', 'heo', 'leo', 'lunar'."),
+        ("search sources update 7001", "Nothing to change: give at least one option."),
+    ],
+)  # fmt: skip
+def test_what_is_typed_wrong_is_told_in_three_lines(typed: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Usage, hint, error: on stderr, and exit code 2."""
+    assert run_main(["aurorax-cli", *typed.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    usage, hint, error = re.fullmatch(r"(Usage: .*)\n(Try .*)\n\n(Error: .*)\n", err, re.DOTALL).groups()  # type: ignore[union-attr]
+    assert usage.startswith("Usage: aurora-async aurorax-cli")
+    assert re.fullmatch(r"Try 'aurora-async aurorax-cli.* --help' for help\.", hint)
+    assert error == f"Error: {said}"
+
+
 def test_alone_it_says_what_it_is() -> None:
     """And is content; its version is the one it speaks like."""
     assert CliRunner().invoke(main).exit_code == 0
@@ -100,7 +135,7 @@ def test_connectivity_can_be_tested(cli: Any, local_url: str) -> None:
 def test_a_wrong_setting_is_told_by_every_command(cli: Any) -> None:
     """Before anything is sent."""
     ran = cli("--api-timeout", "0", "search", "sources", "list")
-    assert (ran.code, ran.output) == (1, "Error: connect_s: 0 is not a number above 0\n")
+    assert (ran.code, ran.output) == (1, "Error: --api-timeout: 0 is not a number above 0\n")
 
 
 def test_the_timeout_is_that_of_connecting_and_of_reading() -> None:

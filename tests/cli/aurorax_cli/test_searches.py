@@ -273,6 +273,30 @@ def test_a_search_that_fails_ends_the_wait(scripted: Any, folder: Path, kind: st
     assert not (folder / f"{ID}_data.json").exists()
 
 
+def test_looking_again_is_told_once_a_second_unless_it_was_asked_for(scripted: Any) -> None:
+    """Without --poll-interval the first looks are many; their lines would bury the others."""
+    running, failed = status_of(), status_of(**FAILED)
+    (status,) = running
+
+    class Ending(dict[str, tuple[int, Any]]):
+        """Runs for so many looks, then has failed."""
+
+        looks = 0
+
+        def get(self, route: str, default: Any = None) -> Any:
+            self.looks += route == status
+            return (running if self.looks < 6 else failed)[route] if route == status else super().get(route, default)
+
+    def told(*options: str) -> int:
+        ran = scripted(Ending(submitted())).cli("search", "conjunctions", "search", "conjunctions.json", *options)
+        assert ran.code == 1
+        lines: int = ran.output.count("Checking for data ...")
+        return lines
+
+    assert told("--poll-interval", "0.01") == 5
+    assert told() == 0
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_search_that_is_interrupted_is_cancelled_at_the_server(
     scripted: Any, folder: Path, number: signal.Signals, code: int

@@ -91,7 +91,15 @@ def test_a_source_is_shown_line_by_line(cli: Any) -> None:
     assert re.search(r"^Ephemeris Stats:\t[\d,]+ \(\d{4}-\d\d-\d\dT\d\d:\d\d to \S+\)$", full.output, re.MULTILINE)
     assert "Data Product Stats:\t0 records\n" in full.output
     assert "Ephemeris Schema:\tsee below table\nData Product Schema:\t[]\n\nSchema " in full.output
-    assert len(re.findall(r"^ephemeris ", full.output, re.MULTILINE)) == 11
+    assert re.search(r"^ephemeris   nbtrace_region  +string  ", full.output, re.MULTILINE)
+
+
+def test_what_a_schema_does_not_say_is_a_dash(scripted: Any) -> None:
+    """A field may be searchable, not searchable, or silent about it."""
+    schema = [{"field_name": "kp", "data_type": "double"}, {"field_name": "l", "searchable": False}]
+    service = scripted({"GET /api/v1/data_sources/4321": (200, STORED | {"ephemeris_metadata_schema": schema})})
+    lines = service.cli(*SOURCES, "get_using_identifier", "4321", "--format", "full_record").lines
+    assert [line.split()[4] for line in lines[-2:]] == ["-", "False"]
 
 
 def test_a_source_that_does_not_exist_is_told_in_one_line(cli: Any) -> None:

@@ -27,8 +27,8 @@ from aurora_async.server.aurorax.records import (
     location,
     projector,
     source_record,
-    timestamp,
-    timestamps,
+    timestamp_from_s,
+    timestamps_from_s,
 )
 
 PUBLISHED = json.loads((Path(__file__).parents[2] / "facts" / "published_records.json").read_text(encoding="utf-8"))
@@ -230,9 +230,9 @@ def test_a_data_product_record_has_the_six_keys() -> None:
 @given(st.integers(-62135596800, 253402300799))
 def test_timestamps_are_whole_seconds_without_a_zone(seconds: int) -> None:
     """Years 1 to 9999, each with four digits; one by one and many at once."""
-    text = timestamp(seconds)
+    text = timestamp_from_s(seconds)
     assert len(text) == len("2020-01-01T00:00:00")
-    assert timestamps([seconds]) == [text]
+    assert timestamps_from_s([seconds]) == [text]
 
 
 def test_parts_of_records_follow_the_format() -> None:

@@ -183,3 +183,14 @@ async def test_the_service_object_switches_maintenance() -> None:
         assert service.maintenance
         service.maintenance = False
         assert not service.maintenance
+
+
+async def test_a_service_starts_in_the_mode_it_ended_in(tmp_path: Path) -> None:
+    """However it was switched on; only somebody who switches it off does that, not a restart without the option."""
+    for settings, expected, wanted in (({"maintenance": True}, True, None), ({}, True, False), ({}, False, True)):
+        async with LocalService(ServiceSettings(workers=0, data_dir=tmp_path, **settings)) as service:
+            assert service.maintenance is expected
+            if wanted is not None:
+                service.maintenance = wanted
+    async with LocalService(ServiceSettings(workers=0, data_dir=tmp_path)) as service:
+        assert service.maintenance

@@ -174,7 +174,7 @@ async def test_administrators_see_and_remove_every_search(serve: Any, queries: A
         assert await listed(active="false") == ids[:2]
         assert await listed(search_type="conjunction") == ids[1:]
         assert await listed(file_size=5) == ids[:1]
-        assert await listed(file_size=6, active=True) == []
+        assert await listed(file_size=60, active=True) == []
         assert await listed(result_count=10) == ids[:1]
         assert await listed(result_count=11) == []
         assert await listed(error_condition=True) == ids[1:2]

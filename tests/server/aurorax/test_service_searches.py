@@ -289,3 +289,14 @@ async def test_full_is_said_with_429(serve: Any, queries: Any) -> None:
         status, headers, document = answers[-1]
     assert (status, document["error_code"]) == (429, "ToManyRequests")
     assert headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("9999-12-30T12:00:00", "9999-12-31T23:59:59"), ("0001-01-01T00:00:00", "0001-01-02T00:00:00")]
+)
+async def test_a_search_may_touch_the_ends_of_the_calendar(serve: Any, queries: Any, start: str, end: str) -> None:
+    """There is no day after the last one: nothing is found, and nothing fails."""
+    async with serve() as client:
+        assert await client.records("ephemeris", queries.ephemeris(start, end)) == []
+        assert await client.records("data_products", queries.products(start=start, end=end)) == []
+        assert await client.records("conjunctions", queries.conjunctions(start=start, end=end)) == []

@@ -68,6 +68,7 @@ async def test_an_identifier_is_taken_if_it_is_free(serve: Any) -> None:
         ({"metadata": []}, "metadata"),
         ({"maintainers": "a@example.org"}, "maintainers"),
         ({"ephemeris_metadata_schema": [{"description": "no name"}]}, "ephemeris_metadata_schema"),
+        ({"data_product_metadata_schema": [*SCHEMA, {"field_name": "state"}]}, "data_product_metadata_schema"),
         ({"no_such_field": 1}, "no_such_field"),
     ],
 )
@@ -80,6 +81,28 @@ async def test_what_cannot_be_a_source_is_refused(serve: Any, changes: dict[str,
         assert await client.get(f"{PATH}?program=test-program") == []
         for body in (b"[]", b"no json", b""):
             assert (await client.call("POST", PATH, data=body, headers=ADMIN))[0] == 400
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+async def test_a_metadata_field_is_whole_in_every_answer(serve: Any, method: str) -> None:
+    """Typed clients cannot read a null where the model has a text or a list: one such source spoils every list."""
+    given = [{"field_name": "bare"}, {"field_name": "nulls", "description": None, "data_type": None}, SCHEMA[0]]
+    empty = {"description": "", "data_type": "string", "allowed_values": [], "additional_description": None}
+    whole = [
+        {"field_name": "bare"} | empty,
+        {"field_name": "nulls"} | empty,
+        SCHEMA[0] | {"additional_description": None},
+    ]
+    body = SOURCE | {"ephemeris_metadata_schema": given, "data_product_metadata_schema": given}
+    async with serve() as client:
+        path = PATH if method == "POST" else f"{PATH}/{(await add(client))['identifier']}"
+        status, _, record = await client.call(method, path, json=body, headers=OWNER)
+        assert status == 200
+        (listed,) = await client.get(f"{PATH}?program=test-program&format=full_record")
+        assert listed == record
+        for schema in ("ephemeris_metadata_schema", "data_product_metadata_schema"):
+            assert [item | {"searchable": None} for item in listed[schema]] == listed[schema]
+            assert [{name: item[name] for name in ("field_name", *empty)} for item in listed[schema]] == whole
 
 
 async def test_a_patch_leaves_alone_what_it_does_not_name(serve: Any) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from yarl import URL
+
+from aurora_async.server.app import Account, Login
 
 BASIC = ["identifier", "program", "platform", "instrument_type", "source_type", "display_name"]
 SWARM_A = {
@@ -120,6 +124,58 @@ async def test_time_zones_are_listed_and_converted(serve: Any) -> None:
         path = "/api/v1/utils/timezones/convert"
         assert await client.get(f"{path}?ts=2020-01-01T00:00:00&tz=America/Edmonton") == "2020-01-01T07:00:00"
         assert await client.get(f"{path}?ts=2020-01-01T00:00:00Z&tz=America/Edmonton") == "2020-01-01T00:00:00"
+
+
+@pytest.mark.parametrize(("moment", "zone"), [("0001-01-01", "Asia/Tokyo"), ("9999-12-31T23:00", "America/New_York")])
+async def test_a_time_that_utc_has_not_is_refused(serve: Any, moment: str, zone: str) -> None:
+    """The year 0 and the year 10000 cannot be written: the fault is the caller's, not the service's."""
+    async with serve() as client:
+        status, _, error = await client.call("GET", f"/api/v1/utils/timezones/convert?ts={moment}&tz={zone}")
+        assert (status, error["error_code"]) == (400, "AssertionError")
+
+
+async def test_availability_ends_with_the_calendar(serve: Any) -> None:
+    """A start in the last year has no day twelve months later."""
+    async with serve() as client:
+        for what in ("ephemeris", "data_products"):
+            assert await client.get(f"/api/v1/availability/{what}?start=9999-06-01") == []
+            assert await client.get(f"/api/v1/availability/{what}?start=9999-12-31&end=9999-12-31") == []
+
+
+async def test_a_number_is_written_in_ascii(serve: Any) -> None:
+    """The digits of other scripts name no data source."""
+    async with serve() as client:
+        for path in ("/api/v1/data_sources/٣", "/api/v1/data_sources/٣/stats"):
+            assert (await client.call("GET", path))[0] == 400
+        admin = {"x-aurorax-api-key": "key-admin"}
+        listing = "/api/v1/utils/admin/search_requests?file_size=٣"
+        assert (await client.call("GET", listing, headers=admin))[0] == 400
+
+
+async def test_only_slow_statistics_are_slow(serve: Any) -> None:
+    """Anybody may ask for forty of them: uploads, logins and other counts do not wait until they are done."""
+    login = Login(Account(email_address="me@example.org"), "secret")
+    body = {"email_address": "me@example.org", "password": "secret"}
+    upload = "/api/v1/data_sources/3/ephemeris"
+    async with serve(logins=(login,), api_keys={"admin": Account(role="Administrator")}) as client:
+        base_url = URL(client.base_url)
+        sources = await client.get("/api/v1/data_sources?source_type=ground&format=identifier_only")
+        slow = []
+        for source in sources[:40]:
+            reader, writer = await asyncio.open_connection(base_url.host, base_url.port)
+            path = f"/api/v1/data_sources/{source['identifier']}/stats?slow=true"
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            slow.append((asyncio.create_task(reader.readline()), writer))
+        async with asyncio.timeout(8):
+            for number in range(3):
+                assert await client.get(f"/api/v1/data_sources/{sources[number]['identifier']}?include_stats=true")
+                assert (await client.call("POST", "/api/v1/authenticate", json=body))[0] == 200
+                assert (await client.call("POST", upload, json=[], headers={"x-aurorax-api-key": "admin"}))[0] == 202
+                assert await client.get("/api/v1/availability/ephemeris?start=2020-01-01&end=2020-01-02")
+        assert not all(answer.done() for answer, _ in slow)
+        for answer, writer in slow:
+            answer.cancel()
+            writer.close()
 
 
 async def test_the_text_of_a_missing_source_is_the_known_one(serve: Any) -> None:

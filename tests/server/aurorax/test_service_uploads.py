@@ -43,21 +43,46 @@ async def test_an_upload_takes_the_place_of_the_computed_record(serve: Any, quer
     """Of the same epoch; the others stay, and all come in order of time."""
     async with serve() as client:
         computed = await client.records("ephemeris", queries.ephemeris())
-        await upload(client, [position("2020-01-01T00:03:00.000Z"), position("2020-01-01T00:04:30")])
+        await upload(client, [position("2020-01-01T00:03:00.000Z"), position("2020-01-01T00:15:00")])
         found = await client.records("ephemeris", queries.ephemeris())
-        epochs = [record["epoch"][11:] for record in found]
-        assert epochs == [f"00:0{n}:00" for n in range(5)] + ["00:04:30"] + [f"00:0{n}:00" for n in range(5, 10)]
+        assert [record["epoch"][11:] for record in found] == [f"00:0{n}:00" for n in range(10)]
         assert list(found[3]) == list(computed[3])
         names = {"display_name": "Swarm A", "identifier": 3, "source_type": "leo"}
         assert found[3] == {key: position("")[key] for key in computed[3] if key in position("")} | {
             "data_source": SWARM_A | names, "epoch": "2020-01-01T00:03:00",
         }  # fmt: skip
-        assert [*found[:3], found[4], *found[6:]] == [*computed[:3], *computed[4:]]
+        assert [*found[:3], *found[4:]] == [*computed[:3], *computed[4:]]
         # Uploaded again: replaced.
         await upload(client, [position("2020-01-01T00:03:00", metadata={"second": True})])
         again = await client.records("ephemeris", queries.ephemeris())
         assert [record["metadata"] for record in again if "second" in record["metadata"]] == [{"second": True}]
-        assert len(again) == 11
+        assert len(again) == 10
+
+
+async def test_an_epoch_is_a_whole_minute(serve: Any, queries: Any) -> None:
+    """Seconds are zeroed, as the official client does before it sends them; before 1970 too, where seconds run down."""
+    async with serve() as client:
+        epochs = ["2020-01-01T00:03:30", "2020-01-01T00:04:00.999Z", "2020-01-01T00:04:59.5", "1969-12-31T23:58:30"]
+        await upload(client, [position(epoch, metadata={"number": n}) for n, epoch in enumerate(epochs)])
+        found = await client.records("ephemeris", queries.ephemeris())
+        assert [record["epoch"][11:] for record in found] == [f"00:0{n}:00" for n in range(10)]
+        # The second of a minute takes the place of the first.
+        assert [record["metadata"]["number"] for record in found[3:5]] == [0, 2]
+        (old,) = await client.records("ephemeris", queries.ephemeris("1969-12-31T23:00:00", "1969-12-31T23:59:59"))
+        assert old["epoch"] == "1969-12-31T23:58:00"
+
+
+@pytest.mark.parametrize("kind", ["", " ", "selfie", "KEOGRAM"])
+async def test_a_data_product_has_one_of_the_known_types(serve: Any, queries: Any, kind: str) -> None:
+    """Another is refused, as an array of errors: no search could ask for it, and typed clients could not read it."""
+    async with serve() as client:
+        body = [product("https://example.org/a"), product("https://example.org/b", data_product_type=kind)]
+        status, _, errors = await client.call("POST", PRODUCTS, json=body, headers=ADMIN)
+        assert (status, [error["error_code"] for error in errors]) == (400, ["AssertionError"])
+        assert errors[0]["error_message"].startswith(f"records[1]: data_product_type: {kind!r} is unknown; use one of")
+        assert all(
+            "mine" not in record["metadata"] for record in await client.records("data_products", queries.products())
+        )
 
 
 async def test_filters_look_at_what_was_uploaded(serve: Any, queries: Any) -> None:
@@ -242,14 +267,12 @@ async def test_only_who_maintains_a_source_changes_its_records(serve: Any, metho
 async def test_ephemeris_is_deleted_by_time(serve: Any, queries: Any) -> None:
     """Uploaded or computed, both ends inclusive; the deletion is listed, what is uploaded later is found."""
     async with serve() as client:
-        await upload(client, [position(f"2020-01-01T00:0{minute}:30") for minute in range(10)])
+        await upload(client, [position(f"2020-01-01T00:0{minute}:00") for minute in range(0, 10, 2)])
         span = SWARM_A | {"start": "2020-01-01T00:02:30.000Z", "end": "2020-01-01T00:05:00"}
         status, _, document = await client.call("DELETE", EPHEMERIS, json=span, headers=ADMIN)
         assert (status, document) == (202, None)
         found = await client.records("ephemeris", queries.ephemeris())
-        gone = {"00:02:30", "00:03:00", "00:03:30", "00:04:00", "00:04:30", "00:05:00"}
-        every = {f"00:0{minute}:{second:02}" for minute in range(10) for second in (0, 30)}
-        assert {record["epoch"][11:] for record in found} == every - gone
+        assert [record["epoch"][11:] for record in found] == [f"00:0{minute}:00" for minute in (0, 1, 2, 6, 7, 8, 9)]
         (job,) = await client.get(f"{EPHEMERIS}/delete_jobs")
         told = await client.get(f"{EPHEMERIS}/delete_jobs/{job}")
         assert told[0] == "Delete ephemeris of data source 3 from 2020-01-01T00:02:30 to 2020-01-01T00:05:00"
@@ -279,11 +302,13 @@ async def test_uploads_and_deletions_are_counted(serve: Any) -> None:
         path = "/api/v1/availability/ephemeris?start=2019-12-31&end=2020-01-03&platform=swarma"
         full = {"2019-12-31": 1440, "2020-01-01": 1440, "2020-01-02": 1440, "2020-01-03": 1440}
         stats = await client.get("/api/v1/data_sources/3/stats")
-        # One replaces a computed record, two stand between the minutes.
-        await upload(client, [position(f"2020-01-01T00:{at}") for at in ("00:00", "00:30", "01:30")])
-        assert (await client.get(path))[0]["available_ephemeris"] == full | {"2020-01-01": 1442}
+        span = SWARM_A | {"start": "2020-01-01T00:10:00", "end": "2020-01-01T00:19:00"}
+        assert (await client.call("DELETE", EPHEMERIS, json=span, headers=ADMIN))[0] == 202
+        # One replaces a computed record, one takes the place of a deleted one.
+        await upload(client, [position("2020-01-01T00:00:00"), position("2020-01-01T00:12:00")])
+        assert (await client.get(path))[0]["available_ephemeris"] == full | {"2020-01-01": 1431}
         after = await client.get("/api/v1/data_sources/3/stats")
-        assert after["ephemeris_count"] == stats["ephemeris_count"] + 2
+        assert after["ephemeris_count"] == stats["ephemeris_count"] - 9
         span = SWARM_A | {"start": "2019-12-31T23:00:00", "end": "2020-01-02T00:59:59"}
         assert (await client.call("DELETE", EPHEMERIS, json=span, headers=ADMIN))[0] == 202
         left = {"2019-12-31": 1380, "2020-01-02": 1380, "2020-01-03": 1440}

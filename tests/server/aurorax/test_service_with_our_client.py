@@ -76,3 +76,14 @@ async def test_whose_searches_are_whose(settings: ServiceSettings, queries: Any)
             accounts = await admin.admin.accounts(role="Owner")
             assert [one.email_address for one in accounts] == ["owner@example.org"]
             assert await admin.admin.search_requests() == []
+
+
+async def test_computed_records_fit_the_schema_of_their_source(settings: ServiceSettings) -> None:
+    """What was downloaded can be uploaded again as it is, checked: who tries that first should not meet an error."""
+    async with LocalService(settings) as service, AuroraX(base_url=service.base_url, api_key="admin") as client:
+        swarm_a = await client.sources.find("swarm", "swarma", "footprint")
+        query = EphemerisQuery(start=START, end=START + timedelta(minutes=9), platforms=["swarma"])
+        found = await client.ephemeris.search(query)
+        report = await client.ephemeris.upload(swarm_a, found, validate=True)
+        assert (report.records, len(report.failed)) == (10, 0)
+        assert await client.ephemeris.search(query) == found

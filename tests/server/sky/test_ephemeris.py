@@ -136,7 +136,7 @@ def test_both_traces_together_are_those_asked_for_one_by_one(swarm_day: dict[int
     """The tracer shares its arrays between lines; it must not share anything else."""
     north = compute_day(3, DAY, south=False)
     assert north.sbtrace is None
-    assert "sbtrace_region" not in north.metadata(0)
+    assert north.metadata(0)["sbtrace_region"] is None
     assert north.nbtrace is not None
     assert swarm_day[3].nbtrace is not None
     np.testing.assert_allclose(north.nbtrace, swarm_day[3].nbtrace, atol=1e-3)
@@ -156,14 +156,15 @@ def test_metadata_of_a_spacecraft_says_what_it_is(swarm_day: dict[int, DayEpheme
         assert json.loads(json.dumps(metadata)) == metadata
         assert metadata.pop("computed") is True
         assert metadata.pop("element_set_age_days") == pytest.approx(12.46 + minute / 1440, abs=0.01)
+        assert list(metadata) == list(schema)
         for key, value in metadata.items():
             allowed = schema[key]["allowed_values"]
-            assert not allowed or value in allowed
+            assert not allowed or value is None or value in allowed
         assert metadata["state"] == "predictive"
         assert metadata["radial_distance"] == pytest.approx(6810, abs=15)
-        assert "spacecraft_region" not in metadata
+        assert metadata["spacecraft_region"] is metadata["tii_on"] is None
     # Minute 1 lies over the polar cap: the southern end is open and has no region.
-    assert "sbtrace_region" not in swarm_day[3].metadata(1)
+    assert swarm_day[3].metadata(1)["sbtrace_region"] is None
 
 
 def test_radial_distance_is_near_the_published_one(swarm_day: dict[int, DayEphemeris]) -> None:

@@ -11,7 +11,29 @@ from aurora_async.http import Answer
 if TYPE_CHECKING:
     from aurora_async.compat.pyaurorax.client import PyAuroraX
 
-__all__ = ["AuroraXAPIRequest", "AuroraXAPIResponse", "Method"]
+__all__ = [
+    "URL_SUFFIX_CONJUNCTION_REQUEST",
+    "URL_SUFFIX_CONJUNCTION_SEARCH",
+    "URL_SUFFIX_DATA_PRODUCTS_AVAILABILITY",
+    "URL_SUFFIX_DATA_PRODUCTS_REQUEST",
+    "URL_SUFFIX_DATA_PRODUCTS_SEARCH",
+    "URL_SUFFIX_DATA_PRODUCTS_UPLOAD",
+    "URL_SUFFIX_DATA_SOURCES",
+    "URL_SUFFIX_DATA_SOURCES_SEARCH",
+    "URL_SUFFIX_DELETE_REQUESTS",
+    "URL_SUFFIX_DESCRIBE_CONJUNCTION_QUERY",
+    "URL_SUFFIX_DESCRIBE_DATA_PRODUCTS_QUERY",
+    "URL_SUFFIX_DESCRIBE_EPHEMERIS_QUERY",
+    "URL_SUFFIX_EPHEMERIS_AVAILABILITY",
+    "URL_SUFFIX_EPHEMERIS_REQUEST",
+    "URL_SUFFIX_EPHEMERIS_SEARCH",
+    "URL_SUFFIX_EPHEMERIS_UPLOAD",
+    "URL_SUFFIX_LIST_REQUESTS",
+    "AuroraXAPIRequest",
+    "AuroraXAPIResponse",
+    "Method",
+]
+__dir__ = __all__.copy
 
 URL_SUFFIX_DATA_SOURCES = "api/v1/data_sources"
 URL_SUFFIX_DATA_SOURCES_SEARCH = "api/v1/data_sources/search"
@@ -82,7 +104,7 @@ class AuroraXAPIRequest:
         Raises:
             AuroraXError: See `aurora_async.compat.pyaurorax.exceptions`.
         """
-        with self._aurorax_obj._client() as client:
+        with self._aurorax_obj._client(path="url") as client:
             answer: Answer = client.request(
                 self.method.upper(), self.url, params=self.params, body=self.body or None, headers=self.headers or None
             )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aurora_async.compat.pyaurorax.client import PyAuroraX
 
 __all__ = ["AvailabilityManager", "AvailabilityResult"]
+__dir__ = __all__.copy
 
 
 @attrs.define(slots=False)
@@ -73,7 +74,7 @@ class AvailabilityManager:
         )  # fmt: skip
 
     def _ask(self, kind: str, start: date, end: date, format: str, **how: Any) -> list[AvailabilityResult]:
-        with self._aurorax_obj._client() as client:
+        with self._aurorax_obj._client(level="format") as client:
             ask = client.availability.ephemeris if kind == "ephemeris" else client.availability.data_products
             found: Iterable[Availability] = ask(start, end, level=format, **how)  # type: ignore[arg-type]
         return [

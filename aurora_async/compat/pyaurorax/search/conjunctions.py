@@ -38,6 +38,7 @@ __all__ = [
     "SpaceCriteriaBlock",
     "SwarmAuroraManager",
 ]
+__dir__ = __all__.copy
 
 CONJUNCTION_TYPE_NBTRACE = "nbtrace"
 CONJUNCTION_TYPE_SBTRACE = "sbtrace"
@@ -336,7 +337,7 @@ class ConjunctionsManager(KindManager[ConjunctionSearch]):
             conjunction_types: Any of `CONJUNCTION_TYPE_*`; none means nbtrace.
             subminute_precision: Look between the whole minutes too.
             response_format: Records are dictionaries with just that; see `create_response_format_template`.
-            poll_interval: Most seconds between two looks.
+            poll_interval: Seconds between two looks; the first ones are sooner.
             return_immediately: Whether to return as soon as it is submitted.
             verbose: Whether to print every step.
         """

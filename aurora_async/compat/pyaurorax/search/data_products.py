@@ -10,7 +10,7 @@ import attrs
 
 from aurora_async.aurorax import models
 from aurora_async.compat.pyaurorax._errors import their_errors
-from aurora_async.compat.pyaurorax._plain import as_list, naive, names, uploadable
+from aurora_async.compat.pyaurorax._plain import as_list, must_be, must_be_all, naive, names, uploadable
 from aurora_async.compat.pyaurorax._printing import Printed, cut
 from aurora_async.compat.pyaurorax._searching import KindManager, Search, do
 from aurora_async.compat.pyaurorax.search.metadata_filters import LogicalOperator, MetadataFilter, filter_document
@@ -30,6 +30,7 @@ __all__ = [
     "DataProductSearch",
     "DataProductsManager",
 ]
+__dir__ = __all__.copy
 
 DATA_PRODUCT_TYPE_KEOGRAM = "keogram"
 DATA_PRODUCT_TYPE_MONTAGE = "montage"
@@ -82,7 +83,7 @@ class DataProductData(Printed):
     def _as_ours(self) -> models.DataProduct:
         start, end = self._minutes()
         return models.DataProduct(
-            data_source=self.data_source._as_ours(),
+            data_source=must_be(self.data_source, DataSource, "data_source")._as_ours(),
             data_product_type=self.data_product_type,
             start=start,
             end=end,
@@ -192,14 +193,15 @@ class DataProductsManager(KindManager[DataProductSearch]):
     ) -> int:
         """Load records of a data source, and return 0; see `EphemerisManager.upload`."""
         with self._aurorax_obj._client() as client:
-            ours = [record._as_ours() for record in records]
+            ours = [record._as_ours() for record in must_be_all(records, DataProductData, "records")]
             client.data_products.upload(identifier, ours, chunk_size=chunk_size, validate=False)
         return 0
 
     def delete_urls(self, data_source: DataSource, urls: Sequence[str]) -> int:
         """Delete the records of a data source with these URLs, and return 0."""
+        source = must_be(data_source, DataSource, "data_source")._as_ours()
         with self._aurorax_obj._client() as client:
-            client.data_products.delete_urls(data_source._as_ours(), urls)
+            client.data_products.delete_urls(source, urls)
         return 0
 
     def delete(
@@ -210,8 +212,7 @@ class DataProductsManager(KindManager[DataProductSearch]):
         data_product_types: Sequence[str] | None = None,
     ) -> int:
         """Delete the records of a data source that lie from `start` to `end`, and return 0."""
+        source = must_be(data_source, DataSource, "data_source")._as_ours()
         with self._aurorax_obj._client() as client:
-            client.data_products.delete(
-                data_source._as_ours(), start, end, data_product_types=as_list(data_product_types)
-            )
+            client.data_products.delete(source, start, end, data_product_types=as_list(data_product_types))
         return 0

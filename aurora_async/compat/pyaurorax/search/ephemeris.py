@@ -10,7 +10,7 @@ import attrs
 
 from aurora_async.aurorax import models
 from aurora_async.compat.pyaurorax._errors import their_errors
-from aurora_async.compat.pyaurorax._plain import naive, names, uploadable
+from aurora_async.compat.pyaurorax._plain import must_be, must_be_all, naive, names, uploadable
 from aurora_async.compat.pyaurorax._printing import Printed, cut
 from aurora_async.compat.pyaurorax._searching import KindManager, Search, do
 from aurora_async.compat.pyaurorax.search.location import Location
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aurora_async.compat.pyaurorax.client import PyAuroraX
 
 __all__ = ["EphemerisData", "EphemerisManager", "EphemerisSearch"]
+__dir__ = __all__.copy
 
 Filters = MetadataFilter | Sequence[dict[str, Any]] | dict[str, Any]
 
@@ -63,16 +64,16 @@ class EphemerisData(Printed):
         return start_of(self.epoch, "epoch").replace(second=0, microsecond=0)
 
     def _as_ours(self) -> models.Ephemeris:
-        def place(given: Location | None) -> models.Location:
-            return (given or Location())._as_ours()
+        def place(name: str) -> models.Location:
+            return must_be(getattr(self, name) or Location(), Location, name)._as_ours()
 
         return models.Ephemeris(
-            data_source=self.data_source._as_ours(),
+            data_source=must_be(self.data_source, DataSource, "data_source")._as_ours(),
             epoch=self._minute(),
-            location_geo=place(self.location_geo),
-            location_gsm=place(self.location_gsm),
-            nbtrace=place(self.nbtrace),
-            sbtrace=place(self.sbtrace),
+            location_geo=place("location_geo"),
+            location_gsm=place("location_gsm"),
+            nbtrace=place("nbtrace"),
+            sbtrace=place("sbtrace"),
             metadata=self.metadata,
         )
 
@@ -163,7 +164,7 @@ class EphemerisManager(KindManager[EphemerisSearch]):
             metadata_filters: Which of their records: a filter, or expressions that the next argument joins.
             metadata_filters_logical_operator: AND (as None) or OR.
             response_format: Records are dictionaries with just that; see `create_response_format_template`.
-            poll_interval: Most seconds between two looks.
+            poll_interval: Seconds between two looks; the first ones are sooner.
             return_immediately: Whether to return as soon as it is submitted.
             verbose: Whether to print every step.
         """
@@ -189,12 +190,12 @@ class EphemerisManager(KindManager[EphemerisSearch]):
             AuroraXUploadError: Some records were not accepted; which, its `__cause__` tells.
         """
         with self._aurorax_obj._client() as client:
-            ours = [record._as_ours() for record in records]
+            ours = [record._as_ours() for record in must_be_all(records, EphemerisData, "records")]
             client.ephemeris.upload(identifier, ours, chunk_size=chunk_size, validate=False)
         return 0
 
     def delete(self, data_source: DataSource, start: datetime, end: datetime) -> int:
         """Delete the records of a data source from `start` to `end`, and return 0; the service does it later."""
         with self._aurorax_obj._client() as client:
-            client.ephemeris.delete(data_source._as_ours(), start, end)
+            client.ephemeris.delete(must_be(data_source, DataSource, "data_source")._as_ours(), start, end)
         return 0

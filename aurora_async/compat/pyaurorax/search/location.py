@@ -8,6 +8,9 @@ from aurora_async.aurorax import models
 from aurora_async.compat.pyaurorax._printing import Printed
 
 __all__ = ["Location"]
+__dir__ = __all__.copy
+
+_BOTH_OR_NONE = "Latitude and longitude must both be numbers, or both be None"
 
 
 def _check_number(instance: object, attribute: attrs.Attribute[float | None], value: object) -> None:
@@ -15,7 +18,14 @@ def _check_number(instance: object, attribute: attrs.Attribute[float | None], va
         raise ValueError(f"{attribute.name} {value!r} is not a number of degrees")
 
 
-@attrs.define(slots=False, eq=False)
+def _check_pair(place: Location, attribute: attrs.Attribute[float | None], value: float | None) -> float | None:
+    other = place.lon if attribute.name == "lat" else place.lat
+    if (value is None) != (other is None):
+        raise ValueError(_BOTH_OR_NONE)
+    return value
+
+
+@attrs.define(slots=False, eq=False, on_setattr=[attrs.setters.validate, _check_pair])
 class Location(Printed):
     """Latitude and longitude in degrees; both None where there is no point, such as the end of an open field line."""
 
@@ -24,7 +34,7 @@ class Location(Printed):
 
     def __attrs_post_init__(self) -> None:
         if (self.lat is None) != (self.lon is None):
-            raise ValueError("Latitude and longitude must both be numbers, or both be None")
+            raise ValueError(_BOTH_OR_NONE)
 
     @classmethod
     def _of(cls, place: models.Location) -> Location:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aurora_async.compat.pyaurorax.client import PyAuroraX
 
 __all__ = ["SearchManager"]
+__dir__ = __all__.copy
 
 
 class SearchManager:

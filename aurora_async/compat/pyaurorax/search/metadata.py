@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from aurora_async.compat.pyaurorax.client import PyAuroraX
 
 __all__ = ["MetadataManager"]
+__dir__ = __all__.copy
 
 
 class MetadataManager:

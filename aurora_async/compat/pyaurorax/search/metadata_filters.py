@@ -11,6 +11,7 @@ from aurora_async.compat.pyaurorax._plain import as_list, names, plain
 from aurora_async.compat.pyaurorax._printing import Printed
 
 __all__ = ["MetadataFilter", "MetadataFilterExpression", "filter_document"]
+__dir__ = __all__.copy
 
 LogicalOperator = Literal["and", "or", "AND", "OR"]
 

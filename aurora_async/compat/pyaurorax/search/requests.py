@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import msgspec
 
 from aurora_async.aurorax.wire import decode_status
-from aurora_async.compat.pyaurorax._errors import their_errors
+from aurora_async.compat.pyaurorax._errors import retrieving, their_errors
 from aurora_async.compat.pyaurorax._plain import instant
 from aurora_async.compat.pyaurorax._printing import say
 from aurora_async.compat.pyaurorax.exceptions import AuroraXBadParametersError, AuroraXSearchError
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from aurora_async.compat.pyaurorax.client import PyAuroraX
 
 __all__ = ["RequestsManager", "failure_of", "final_status", "with_objects"]
+__dir__ = __all__.copy
 
 logger = logging.getLogger(__name__)
 
 SearchType = Literal["conjunction", "ephemeris", "data_product"]
 
 _SHORTEST_WAIT_S = 0.01
+_EARLY_SHARE = 0.25
+"""Of the time waited so far: how soon to look again during the first interval."""
 _INSTANTS = ("start", "end", "epoch", "closest_epoch", "farthest_epoch")
 _PLACES = ("location_geo", "location_gsm", "nbtrace", "sbtrace")
 
@@ -47,7 +50,7 @@ class RequestsManager:
 
     def get_status(self, request_url: str) -> dict[str, Any]:
         """Return the status document of a request, as the service wrote it."""
-        with self._aurorax_obj._client() as client:
+        with self._aurorax_obj._client(path="request_url") as client:
             status: dict[str, Any] = client.request("GET", request_url).json()
         return status
 
@@ -66,7 +69,7 @@ class RequestsManager:
         Raises:
             AuroraXDataRetrievalError: There is none, most often because it has been deleted.
         """
-        with self._aurorax_obj._client() as client:
+        with retrieving(), self._aurorax_obj._client(path="data_url") as client:
             method = "GET" if response_format is None else "POST"
             answer = client.request(method, data_url, body=response_format)
             document = answer.json()
@@ -78,7 +81,7 @@ class RequestsManager:
     def wait_for_data(self, request_url: str, poll_interval: float = 1.0, verbose: bool = False) -> dict[str, Any]:
         """Wait until a request is over, and return its status document.
 
-        Looks are close to one another at first and never further apart than `poll_interval` seconds. A service that
+        It is looked at every `poll_interval` seconds, and some times sooner during the first of them. A service that
         cannot be reached meanwhile is looked for again.
 
         Raises:
@@ -96,7 +99,7 @@ class RequestsManager:
 
     def cancel(self, request_url: str, wait: bool = False, poll_interval: float = 1.0, verbose: bool = False) -> int:
         """Ask the service to give up on a request, and return 0; with `wait`, once it has."""
-        with self._aurorax_obj._client() as client:
+        with self._aurorax_obj._client(path="request_url") as client:
             client.request("DELETE", request_url)
         if wait:
             looking = "Checking for cancellation status ..." if verbose else None
@@ -155,27 +158,34 @@ class RequestsManager:
 
 
 def final_status(aurorax_obj: PyAuroraX, request_url: str, poll_interval: float, looking: str | None) -> RequestStatus:
-    """Look until a request has ended, whichever way; `looking` is printed before each look but the first."""
-    with their_errors():
-        longest_s = max(poll_interval, _SHORTEST_WAIT_S)
-        schedule = Schedule(Polling(floor_s=min(0.1, longest_s), ceiling_s=longest_s), random.Random())
-    begun = time.monotonic()
-    while True:
-        try:
-            with aurorax_obj._client() as client:
+    """Look until a request has ended, whichever way; `looking` is printed with the looks that are an interval apart.
+
+    Not the engine's wait: that one keeps to its client's schedule, knows no URLs, and interrupted cancels the request.
+    """
+    every_s = max(poll_interval, _SHORTEST_WAIT_S)
+    with their_errors(ceiling_s="poll_interval"):
+        polling = Polling(ceiling_s=every_s, floor_s=min(0.1, every_s), share=_EARLY_SHARE)
+    early = Schedule(polling, random.Random())
+    begun = said = time.monotonic()
+    with aurorax_obj._client(path="request_url") as client:
+        while True:
+            try:
                 answer = client.request("GET", request_url)
                 status = decode_status(answer.body, answer.url)
-        except AuroraError as error:
-            ours = error.__cause__
-            if not (isinstance(ours, AuroraError) and may_pass(ours)):
-                raise
-            logger.warning("%s: looking again later, because %s", request_url, ours)
-        else:
-            if status.phase.is_final:
-                return status
-        time.sleep(schedule.wait_s(time.monotonic() - begun))
-        if looking is not None:
-            say(looking)
+            except AuroraError as error:
+                if not may_pass(error):
+                    raise
+                logger.warning("%s: looking again later, because %s", request_url, error)
+            else:
+                if status.phase.is_final:
+                    return status
+            waited_s = time.monotonic() - begun
+            # A search that takes a moment is noticed at once; the others are looked at as often as was asked for, and
+            # not in step with other clients.
+            time.sleep(early.wait_s(waited_s) if waited_s < every_s else every_s * random.uniform(1, 1.1))
+            if looking is not None and time.monotonic() - said >= every_s:
+                said = time.monotonic()
+                say(looking)
 
 
 def failure_of(status: RequestStatus) -> str | None:

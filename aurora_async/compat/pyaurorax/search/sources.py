@@ -11,8 +11,8 @@ import attrs
 import msgspec
 
 from aurora_async.aurorax import models
-from aurora_async.compat.pyaurorax._plain import as_list, naive
-from aurora_async.compat.pyaurorax._printing import Printed, table
+from aurora_async.compat.pyaurorax._plain import as_list, must_be, naive
+from aurora_async.compat.pyaurorax._printing import Printed, cut, table
 from aurora_async.compat.pyaurorax.exceptions import AuroraXBadParametersError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "fields_of",
     "schema_documents",
 ]
+__dir__ = __all__.copy
 
 FORMAT_IDENTIFIER_ONLY = "identifier_only"
 FORMAT_BASIC_INFO = "basic_info"
@@ -51,6 +52,8 @@ SOURCE_TYPE_EVENT_LIST = "event_list"
 SOURCE_TYPE_NOT_APPLICABLE = "not_applicable"
 
 _REQUIRED = ("program", "platform", "instrument_type", "source_type", "display_name")
+_LONG = ("ephemeris_metadata_schema", "data_product_metadata_schema", "stats")
+_SHOWN = 80
 _TABLE = ("identifier", *_REQUIRED)
 
 
@@ -101,6 +104,11 @@ class DataSource(Printed):
 
     def __repr__(self) -> str:
         return f"DataSource({', '.join(f'{name}={getattr(self, name)!r}' for name in _TABLE)}, ...)"
+
+    def _rows(self) -> dict[str, object]:
+        # The schema of one data source is thousands of characters.
+        return vars(self) | {name: None if value is None else cut(str(value), _SHOWN)
+                             for name, value in vars(self).items() if name in _LONG}  # fmt: skip
 
     @classmethod
     def _of(cls, source: models.DataSource, format: str) -> DataSource:
@@ -169,7 +177,7 @@ class SourcesManager:
     ) -> list[DataSource]:
         """Return the data sources to which every filter applies, sorted by the attribute `order`."""
         level: Any = format or FORMAT_FULL_RECORD
-        with self._aurorax_obj._client() as client:
+        with self._aurorax_obj._client(level="format") as client:
             found = client.sources.list(
                 program=program,
                 platform=platform,
@@ -209,7 +217,7 @@ class SourcesManager:
     ) -> builtins.list[DataSource]:
         """Return the data sources that are in every list which is not empty."""
         level: Any = format or FORMAT_FULL_RECORD
-        with self._aurorax_obj._client() as client:
+        with self._aurorax_obj._client(level="format") as client:
             found = client.sources.search(
                 programs=as_list(programs),
                 platforms=as_list(platforms),
@@ -230,7 +238,7 @@ class SourcesManager:
     ) -> DataSource:
         """Return the data source with these names, or raise `AuroraXNotFoundError`."""
         level: Any = format or FORMAT_FULL_RECORD
-        with self._aurorax_obj._client() as client:
+        with self._aurorax_obj._client(level="format") as client:
             found = client.sources.find(
                 program, platform, instrument_type, level=level, include_stats=bool(include_stats)
             )
@@ -255,13 +263,13 @@ class SourcesManager:
     ) -> DataSource:
         """Return the data source with this identifier, or raise `AuroraXNotFoundError`."""
         level: Any = format or FORMAT_FULL_RECORD
-        with self._aurorax_obj._client() as client:
+        with self._aurorax_obj._client(level="format") as client:
             found = client.sources.get(identifier, level=level, include_stats=bool(include_stats))
         return DataSource._of(found, level)
 
     def add(self, data_source: DataSource) -> DataSource:
         """Create a data source, and return it as the service stores it."""
-        ds: Any = data_source
+        ds: Any = must_be(data_source, DataSource, "data_source")
         if missing := [name for name in _REQUIRED if not getattr(ds, name)]:
             raise AuroraXBadParametersError(f"a data source must have a {', a '.join(missing)}")
         with self._aurorax_obj._client() as client:

@@ -9,6 +9,7 @@ from aurora_async.compat.pyaurorax._errors import their_errors
 from aurora_async.compat.pyaurorax.search.location import Location
 
 __all__ = ["UtilManager"]
+__dir__ = __all__.copy
 
 
 class UtilManager:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from aiohttp import web
 
 from aurora_async.errors import InvalidQuery
 from aurora_async.server.aurorax.accounts import Accounts
+from aurora_async.server.aurorax.counting import Counting, Steps
 from aurora_async.server.aurorax.planning import Planner
 from aurora_async.server.aurorax.records import check_level
 from aurora_async.server.aurorax.searches import Searches
@@ -25,6 +26,8 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 
 JsonObject = dict[str, Any]
 
+T = TypeVar("T")
+
 
 @attrs.define(kw_only=True)
 class Core:
@@ -34,6 +37,7 @@ class Core:
     jobs: Jobs
     accounts: Accounts
     sources: DataSources
+    counting: Counting
     planner: Planner
     searches: Searches
     maintenance: bool
@@ -43,13 +47,17 @@ class Core:
         if self.maintenance:
             raise ApiError(503, "Unavailable", f"The API is in maintenance mode. {what}")
 
+    async def count(self, request: web.BaseRequest, count: Steps[T], *, slow: bool = False) -> T:
+        """Return what a count finds, for as long as the client waits for it."""
+        return await self.counting.run(count, is_wanted=lambda: request.transport is not None, slow=slow)
+
     def source(self, identifier: str) -> JsonObject:
         """Return the data source that a path names.
 
         Raises:
             ApiError: 404, there is none.
         """
-        if not re.fullmatch(r"[+-]?\d{1,10}", identifier):
+        if not re.fullmatch(r"[+-]?[0-9]{1,10}", identifier):
             raise InvalidQuery("identifier", f"{identifier!r} is not a whole number")
         record = self.sources.get(int(identifier))
         if record is None:

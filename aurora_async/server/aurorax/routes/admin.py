@@ -11,7 +11,7 @@ from aiohttp import web
 from aurora_async.errors import InvalidQuery
 from aurora_async.server.aurorax.logs import REQUEST_TYPES
 from aurora_async.server.aurorax.routes._core import UUID, Core, JsonObject, no_such_request
-from aurora_async.server.aurorax.searches import Search, timestamp
+from aurora_async.server.aurorax.searches import Search, timestamp_from_us
 from aurora_async.server.site import Routes, answer, answer_bytes, flag, read_json
 from aurora_async.times import end_of, start_of
 
@@ -53,6 +53,7 @@ class AdminRoutes:
         wanted = document.get("maintenance") if isinstance(document, dict) else None
         if not isinstance(wanted, bool):
             raise InvalidQuery("maintenance", 'send {"maintenance": true} or {"maintenance": false}')
+        await self._core.store.set_maintenance(wanted)
         self._core.maintenance = wanted
         return await answer(request, {"maintenance": wanted})
 
@@ -103,7 +104,7 @@ def _number(request: web.BaseRequest, name: str) -> int | None:
     text = request.query.get(name)
     if not text:
         return None
-    if not re.fullmatch(r"\d{1,18}", text):
+    if not re.fullmatch(r"[0-9]{1,18}", text):
         raise InvalidQuery(name, f"{text!r} is not a whole number")
     return int(text)
 
@@ -124,7 +125,7 @@ def _listed(search: Search) -> JsonObject:
         "search_type": REQUEST_TYPES[search.kind.name],
         "ip_address": search.ip_address,
         "request_id": search.request_id,
-        "requested": timestamp(search.requested_us),
+        "requested": timestamp_from_us(search.requested_us),
         "active": end is None,
         "query_duration": _duration_ms(search),
         "result_file_exists": _file_exists(search),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
@@ -34,12 +33,12 @@ class AvailabilityRoutes:
         start, end = _date(request, "start"), _date(request, "end")
         today = datetime.now(UTC).date()
         if end is None:
-            end = today + timedelta(days=31) if start is None else start + timedelta(days=365)
+            end = today + timedelta(days=31) if start is None else _later(start, days=365)
         start = start or date(today.year, 1, 1)
         records = self._core.filtered(request)
         kind = request.query.get("data_product_type") if of_products else None
-        count = partial(self._core.sources.availability, of_products=of_products, product_type=kind)
-        found = await asyncio.to_thread(count, records, start, end)
+        count = self._core.sources.availability(records, start, end, of_products=of_products, product_type=kind)
+        found = await self._core.count(request, count)
         key = "available_data_products" if of_products else "available_ephemeris"
         entries = [
             {"data_source": source_record(record, level), key: found[record["identifier"]]}
@@ -47,6 +46,10 @@ class AvailabilityRoutes:
             if record["identifier"] in found
         ]
         return await answer(request, entries)
+
+
+def _later(day: date, *, days: int) -> date:
+    return day + min(timedelta(days=days), date.max - day)
 
 
 def _date(request: web.BaseRequest, name: str) -> date | None:

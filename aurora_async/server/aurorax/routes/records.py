@@ -19,7 +19,7 @@ import msgspec
 from aiohttp import web
 
 from aurora_async.errors import InvalidQuery
-from aurora_async.server.aurorax.records import timestamp
+from aurora_async.server.aurorax.records import timestamp_from_s
 from aurora_async.server.aurorax.routes._core import Core, JsonObject, no_such_source
 from aurora_async.server.aurorax.searches import now_us
 from aurora_async.server.aurorax.uploads import Rows, UploadRefused, ephemeris_rows, product_rows, seconds_of
@@ -153,7 +153,8 @@ class RecordRoutes:
         rows = await asyncio.to_thread(self._core.store.deletions, number, since_us)
         return {
             job: [
-                f"Delete ephemeris of data source {number} from {timestamp(start_s)} to {timestamp(end_s)}",
+                f"Delete ephemeris of data source {number}"
+                f" from {timestamp_from_s(start_s)} to {timestamp_from_s(end_s)}",
                 f"Requested and completed at {datetime.fromtimestamp(at_us // 1_000_000, UTC):%Y-%m-%dT%H:%M:%S}",
                 f"Deleted {count} uploaded records",
             ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from aiohttp import web
 
 from aurora_async.server.aurorax.accounts import Accounts
+from aurora_async.server.aurorax.counting import Counting
 from aurora_async.server.aurorax.planning import Planner
 from aurora_async.server.aurorax.routes._core import Core
 from aurora_async.server.aurorax.routes.accounts import AccountRoutes
@@ -35,7 +36,6 @@ class AuroraXService:
         server_time_s: A search is over this long after it arrived at the earliest.
         token_life_s: How long an access token lives after its last use.
         max_upload_bytes: The largest upload; larger ones are answered with 413.
-        maintenance: Whether the service starts in maintenance mode.
     """
 
     def __init__(
@@ -47,7 +47,6 @@ class AuroraXService:
         server_time_s: float,
         token_life_s: float,
         max_upload_bytes: int,
-        maintenance: bool,
     ) -> None:
         self.sources = DataSources(store.data_sources(), store.path, store.changed_data_sources())
         planner = Planner(self.sources, jobs.days_folder, store.path)
@@ -57,9 +56,10 @@ class AuroraXService:
             jobs=jobs,
             accounts=Accounts(store, token_life_s=token_life_s),
             sources=self.sources,
+            counting=Counting(),
             planner=planner,
             searches=self._searches,
-            maintenance=maintenance,
+            maintenance=store.maintenance(),
         )
         self._topics = (
             SearchRoutes(core),
@@ -78,6 +78,7 @@ class AuroraXService:
     @maintenance.setter
     def maintenance(self, is_on: bool) -> None:
         self._core.maintenance = is_on
+        self._core.store.set_maintenance(is_on)
 
     def resume(self) -> None:
         """Run what a former service has left unfinished."""
@@ -86,6 +87,7 @@ class AuroraXService:
     async def close(self) -> None:
         """Stop what is being prepared."""
         await self._searches.close()
+        await self._core.counting.close()
 
     def add_routes(self, routes: Routes) -> None:
         """Answer everything below `/api/v1`."""

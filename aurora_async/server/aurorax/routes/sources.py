@@ -26,12 +26,19 @@ _ShortName = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"\S")]
 
 
 class _SchemaItem(msgspec.Struct, forbid_unknown_fields=True):
+    """What may be sent of a metadata field; of what is null or left out, readers expect something (2.1)."""
+
     field_name: _Name
     description: str | None = None
     data_type: Literal["string", "double", "int", "bool"] | None = None
     allowed_values: list[str] | None = None
     additional_description: str | None = None
     searchable: bool | None = None
+
+    def __post_init__(self) -> None:
+        self.description = self.description or ""
+        self.data_type = self.data_type or "string"
+        self.allowed_values = self.allowed_values or []
 
 
 class _Source(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,7 +102,7 @@ class SourceRoutes:
         record = self._core.source(identifier)
         shown = source_record(record, level)
         if flag(request, "include_stats"):
-            shown["stats"] = await asyncio.to_thread(self._core.sources.stats, record["identifier"])
+            shown["stats"] = await self._core.count(request, self._core.sources.stats(record["identifier"]))
         return await answer(request, shown)
 
     async def _answer_sources(
@@ -104,14 +111,14 @@ class SourceRoutes:
         shown = [source_record(record, level) for record in records]
         if flag(request, "include_stats"):
             for part, record in zip(shown, records, strict=True):
-                part["stats"] = await asyncio.to_thread(self._core.sources.stats, record["identifier"])
+                part["stats"] = await self._core.count(request, self._core.sources.stats(record["identifier"]))
         return await answer(request, shown)
 
     async def _source_stats(self, request: web.BaseRequest, identifier: str) -> web.StreamResponse:
         level = level_of(request)
         slow = bool(flag(request, "slow"))
         record = self._core.source(identifier)
-        stats = await asyncio.to_thread(self._core.sources.stats, record["identifier"], slow=slow)
+        stats = await self._core.count(request, self._core.sources.stats(record["identifier"], slow=slow), slow=slow)
         return await answer(request, {"data_source": source_record(record, level), **stats})
 
     # Writing --------------------------------------------------------------------------------------------------------
@@ -199,5 +206,9 @@ async def _read_fields(request: web.BaseRequest, *, required: Sequence[str]) -> 
     given = {name: value for name in LEVELS["full_record"] if (value := getattr(source, name)) is not None}
     if missing := [name for name in required if name not in given]:
         raise InvalidQuery(missing[0], "is missing")
+    for schema in ("ephemeris_metadata_schema", "data_product_metadata_schema"):
+        names = [item.field_name for item in given.get(schema, ())]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InvalidQuery(schema, f"{twice[0]!r} is described twice")
     fields: JsonObject = msgspec.to_builtins(given)
     return fields

@@ -65,4 +65,8 @@ class UtilityRoutes:
             raise InvalidQuery("ts", f"{text!r} is not a timestamp in ISO format") from None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone)
-        return await answer(request, to_wire(moment.astimezone(UTC)))
+        try:
+            moment = moment.astimezone(UTC)
+        except OverflowError:
+            raise InvalidQuery("ts", f"{text!r} lies outside the years 1 to 9999 in UTC") from None
+        return await answer(request, to_wire(moment))
