@@ -8,18 +8,17 @@ from urllib.parse import quote
 
 import attrs
 
-from aurora_async.aurorax.models import make_aware
+from aurora_async.aurorax.models import ROLES, make_aware
 from aurora_async.aurorax.wire import decode_answer
 from aurora_async.engine import Engine, RequestId
 from aurora_async.errors import InvalidInput
 from aurora_async.times import TimeLike, end_of, start_of, to_wire
 from aurora_async.transfer.tables import Records
 
-__all__ = ["ROLES", "Account", "Administration", "SearchRequest"]
+__all__ = ["Account", "Administration", "SearchRequest"]
 
 SearchType = Literal["conjunction", "ephemeris", "data_product"]
 
-ROLES = ("User", "Maintainer", "Owner", "Administrator")
 _SEARCH_TYPES = ("conjunction", "ephemeris", "data_product")
 
 

@@ -24,6 +24,8 @@ __all__ = [
     "DATA_PRODUCT_TYPES",
     "HEMISPHERES",
     "MAX_BLOCKS",
+    "ROLES",
+    "SOURCE_TYPES",
     "Conjunction",
     "ConjunctionQuery",
     "CriteriaBlock",
@@ -57,6 +59,9 @@ DATA_PRODUCT_TYPES = (
     "average",
     "gridded_data",
 )
+SOURCE_TYPES = ("ground", "leo", "heo", "lunar", "event_list", "not_applicable")
+ROLES = ("User", "Maintainer", "Owner", "Administrator")
+"""What an account may do; each includes those before it."""
 MAX_BLOCKS = 10
 MAX_EPHEMERIS_SPAN = timedelta(days=31)
 

@@ -9,7 +9,7 @@ import attrs
 import msgspec
 
 from aurora_async.aurorax.filters import plain_number
-from aurora_async.aurorax.models import DataSource, DataSourceStatistics, SchemaField
+from aurora_async.aurorax.models import SOURCE_TYPES, DataSource, DataSourceStatistics, SchemaField
 from aurora_async.aurorax.wire import decode_answer
 from aurora_async.engine import Engine
 from aurora_async.errors import AuroraError, InvalidInput
@@ -17,7 +17,6 @@ from aurora_async.transfer.tables import Records
 
 __all__ = [
     "LEVELS",
-    "SOURCE_TYPES",
     "Level",
     "NoSuchSource",
     "Sources",
@@ -29,7 +28,6 @@ __all__ = [
 
 Level = Literal["identifier_only", "basic_info", "with_metadata", "full_record"]
 LEVELS: tuple[Level, ...] = ("identifier_only", "basic_info", "with_metadata", "full_record")
-SOURCE_TYPES = ("ground", "leo", "heo", "lunar", "event_list", "not_applicable")
 
 _ORDERS = ("identifier", "program", "platform", "instrument_type", "source_type", "display_name", "owner")
 # Longer ones are answered with a bare 500.

@@ -100,7 +100,11 @@ def root() -> None:
               help="Let this key in, as a User or in the role given; may be repeated.")  # fmt: skip
 @click.option("--account", "people", multiple=True, metavar="EMAIL:PASSWORD[:ROLE]",
               help="Let this person log in, as a User or in the role given; may be repeated.")  # fmt: skip
-@click.option("--maintenance", is_flag=True, help="Refuse changes of data sources and records, with status 503.")
+@click.option(
+    "--maintenance",
+    is_flag=True,
+    help="Refuse changes of data sources and records, with status 503, until it is switched off.",
+)
 @click.option("--workers", type=WholeNumber(0, 64), metavar="N",
               help="Worker processes; 0 computes in threads.  [default: one a core, at most 4]")  # fmt: skip
 @click.option("--server-time", "server_time_s", type=Number(0), default=0.0, metavar="SECONDS",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aurora_async.aurorax.models import ROLES
 from aurora_async.errors import InvalidInput, MissingExtra
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _tell_ready(base_url: str) -> None:
 
 
 def _account(text: str) -> tuple[str, Account]:
-    from aurora_async.server.store import ROLES, Account
+    from aurora_async.server.store import Account
 
     key, role = _with_role(text)
     if not key.strip() or role is None:
@@ -67,7 +68,7 @@ def _account(text: str) -> tuple[str, Account]:
 
 
 def _login(text: str) -> Login:
-    from aurora_async.server.store import ROLES, Account, Login
+    from aurora_async.server.store import Account, Login
 
     email_address, colon, rest = text.partition(":")
     password, role = rest, "User"
@@ -83,7 +84,6 @@ def _login(text: str) -> Login:
 
 
 def _with_role(text: str) -> tuple[str, str | None]:
-    from aurora_async.server.store import ROLES
 
     name, colon, role = text.rpartition(":")
     if not colon:

@@ -22,15 +22,15 @@ import attrs
 import msgspec
 from attrs.validators import in_
 
+from aurora_async.aurorax.models import ROLES
 from aurora_async.errors import InvalidInput
 
-__all__ = ["ROLES", "Account", "Duplicate", "Login", "SearchRow", "Store", "digest_of"]
+__all__ = ["Account", "Duplicate", "Login", "SearchRow", "Store", "digest_of"]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-ROLES = ("User", "Maintainer", "Owner", "Administrator")
 
 _MIGRATIONS = (
     """

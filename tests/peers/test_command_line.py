@@ -290,7 +290,8 @@ def test_a_source_is_shown_in_each_format(aurorax_cli: Any, level: str) -> None:
     if level == "full_record":
         assert "Owner:\t\t\tdchaddoc@ucalgary.ca\n" in ran.output
         assert "Ephemeris Schema:\tsee below table\n" in ran.output
-        assert len(re.findall(r"^ephemeris ", ran.output, re.MULTILINE)) == 11
+        # The eleven that are published, and the two that say of a computed record what it is.
+        assert len(re.findall(r"^ephemeris ", ran.output, re.MULTILINE)) == 13
 
 
 def test_a_source_with_products_is_shown(aurorax_cli: Any) -> None:

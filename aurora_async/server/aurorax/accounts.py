@@ -20,10 +20,11 @@ from typing import Any
 import attrs
 from aiohttp import web
 
+from aurora_async.aurorax.models import ROLES
 from aurora_async.http.session import API_KEY_HEADER
 from aurora_async.server.aurorax.searches import now_us
 from aurora_async.server.site import ApiError
-from aurora_async.server.store import ROLES, Account, Store, digest_of
+from aurora_async.server.store import Account, Store, digest_of
 from aurora_async.times import to_wire
 
 __all__ = ["Accounts", "hash_password"]

@@ -18,9 +18,8 @@ from aurora_async.server.aurorax.uploads import Changes
 from aurora_async.server.data import data_sources
 from aurora_async.server.sky import ephemeris, products
 
-__all__ = ["MAX_IDENTIFIER", "SOURCE_TYPES", "DataSources", "published_sources"]
+__all__ = ["MAX_IDENTIFIER", "DataSources", "published_sources"]
 
-SOURCE_TYPES = ("ground", "leo", "heo", "lunar", "event_list", "not_applicable")
 
 MAX_IDENTIFIER = 2**31 - 1
 _SAMPLE_DAYS = 24

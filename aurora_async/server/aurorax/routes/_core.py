@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 import attrs
 from aiohttp import web
 
+from aurora_async.aurorax.models import SOURCE_TYPES
 from aurora_async.errors import InvalidQuery
 from aurora_async.server.aurorax.accounts import Accounts
 from aurora_async.server.aurorax.counting import Counting, Steps
 from aurora_async.server.aurorax.planning import Planner
 from aurora_async.server.aurorax.records import check_level
 from aurora_async.server.aurorax.searches import Searches
-from aurora_async.server.aurorax.sources import SOURCE_TYPES, DataSources
+from aurora_async.server.aurorax.sources import DataSources
 from aurora_async.server.jobs import Jobs
 from aurora_async.server.site import ApiError
 from aurora_async.server.store import Account, Store

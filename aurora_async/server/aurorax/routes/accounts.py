@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from aurora_async.aurorax.models import ROLES
 from aurora_async.errors import InvalidQuery
 from aurora_async.server.aurorax.routes._core import Core
 from aurora_async.server.site import Routes, answer, answer_bytes, read_json
-from aurora_async.server.store import ROLES
 
 __all__ = ["AccountRoutes"]
 
