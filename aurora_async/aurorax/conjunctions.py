@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import anyio.to_thread
 import msgspec
@@ -47,9 +48,10 @@ class ConjunctionSearches(Searches[ConjunctionQuery, Conjunction]):
         `target` is the file, or an existing folder, in which it is called
         `swarmaurora_custom_import_<request_id>.json`.
         """
+        links.swarmaurora_import_url(request_id)  # what is no identifier is refused before the folder is touched
         path = Path(target)
         if await anyio.to_thread.run_sync(path.is_dir):
-            path /= f"swarmaurora_custom_import_{request_id}.json"
+            path /= f"swarmaurora_custom_import_{quote(request_id, safe='')}.json"
         await ensure_writable(path)
         document = await self.swarmaurora_import(request_id)
         async with PartFile(path) as part:

@@ -29,6 +29,7 @@ __all__ = ["SOURCE_TYPE", "filter_options", "said_of", "source_columns", "source
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
+# Written out, like the levels below: help does not wait for the client to be imported.
 SOURCE_TYPE = click.Choice(["ground", "leo", "heo", "lunar", "event_list", "not_applicable"])
 _LEVEL = click.option(
     "--level", type=click.Choice(["identifier_only", "basic_info", "with_metadata", "full_record"]),
@@ -125,9 +126,9 @@ def sources() -> None:
 @listing_options(_STATS_COLUMNS + _COLUMNS[-1:], sort="identifier")
 @common_options()
 @click.pass_obj
-def list_(common: Common, /, stats: bool, listing: Listing, **filters: str | None) -> None:
+def list_(common: Common, /, stats: bool, listing: Listing, **filters: Any) -> None:
     """List the data sources to which every filter given applies."""
-    found = ask(common, lambda client: client.sources.list(**filters, include_stats=stats))  # type: ignore[arg-type]
+    found = ask(common, lambda client: client.sources.list(**filters, include_stats=stats))
     _with_columns(listing, stats).print(common, found, empty=_nothing(filters))
 
 
@@ -139,9 +140,9 @@ def list_(common: Common, /, stats: bool, listing: Listing, **filters: str | Non
 @listing_options(_STATS_COLUMNS + _COLUMNS[-1:], sort="identifier")
 @common_options()
 @click.pass_obj
-def search(common: Common, /, stats: bool, listing: Listing, **names: tuple[str, ...]) -> None:
+def search(common: Common, /, stats: bool, listing: Listing, **names: Any) -> None:
     """List the data sources that have one of the names given in each respect; no names do not restrict."""
-    found = ask(common, lambda client: client.sources.search(**names, include_stats=stats))  # type: ignore[arg-type]
+    found = ask(common, lambda client: client.sources.search(**names, include_stats=stats))
     _with_columns(listing, stats).print(
         common, found, empty=_nothing({name: " or ".join(values) for name, values in names.items()})
     )
@@ -288,7 +289,9 @@ def replace(common: Common, record: Any, as_json: bool) -> None:
 
     JSON is the record itself, or @FILE for a file that holds it.
     """
-    source: DataSource = _read("record", record, _types()[0])
+    from aurora_async.aurorax import DataSource
+
+    source: DataSource = _read("record", record, DataSource)
     _show(ask(common, lambda client: client.sources.replace(source)), as_json)
 
 
@@ -305,19 +308,15 @@ def delete(common: Common, identifier: int, yes: bool) -> None:
 
 
 def _changes(fields: Mapping[str, Any]) -> dict[str, Any]:
+    from aurora_async.aurorax import SchemaField
+
     changes = {name: value for name, value in fields.items() if value not in (None, ())}
     for name in ("ephemeris_metadata_schema", "data_product_metadata_schema"):
         if name in changes:
-            changes[name] = _read(name, changes[name], list[_types()[1]])  # type: ignore[misc]
+            changes[name] = _read(name, changes[name], list[SchemaField])
     if not isinstance(changes.get("metadata", {}), dict):
         raise InvalidInput("--metadata", "is not a JSON object")
     return changes
-
-
-def _types() -> tuple[type[Any], type[Any]]:
-    from aurora_async.aurorax import DataSource, SchemaField
-
-    return DataSource, SchemaField
 
 
 def _read(name: str, document: Any, into: Any) -> Any:

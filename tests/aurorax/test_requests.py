@@ -168,6 +168,23 @@ async def test_a_password_in_the_base_url_is_not_shown() -> None:
         assert "s3cret" not in repr(client) + client.ephemeris.request_url("abc")
 
 
+async def test_an_identifier_never_leads_out_of_the_folder(
+    client: AuroraX, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever text it is, the file lies where it was asked for."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response([])
+
+    (tmp_path / "in").mkdir()
+    async with serving(Scripted()) as other:
+        other.on("other", answer)
+        monkeypatch.setattr(links, "_SWARM_AURORA", f"{other.base_url}/conjunctionFinder")
+        path = await client.conjunctions.save_swarmaurora_import("../../out", tmp_path / "in")
+    assert path.parent == tmp_path / "in"
+    assert [one.name for one in tmp_path.iterdir()] == ["in"]
+
+
 async def test_addresses_of_a_request(client: AuroraX, service: LocalService) -> None:
     """The service's own, and the pages that show a result."""
     searches = client.conjunctions
@@ -193,6 +210,8 @@ async def test_the_import_file_for_swarm_aurora_is_fetched_without_our_key(
         monkeypatch.setattr(links, "_SWARM_AURORA", f"{other.base_url}/conjunctionFinder")
         assert await client.conjunctions.swarmaurora_import("abc") == [{"a": 1}]
         path = await client.conjunctions.save_swarmaurora_import("abc", tmp_path)
+        with pytest.raises(InvalidInput):
+            await client.conjunctions.save_swarmaurora_import(" ", tmp_path / "new" / "x.json")
     assert keys == [None, None]
     assert path == tmp_path / "swarmaurora_custom_import_abc.json"
     assert path.read_text() == json.dumps([{"a": 1}], indent=4)

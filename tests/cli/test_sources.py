@@ -150,3 +150,14 @@ def test_no_availability_is_said(here: Here) -> None:
 def test_a_date_that_is_none_is_refused(here: Here) -> None:
     """Exit code 2, as for everything that was typed wrongly."""
     assert here("availability", "ephemeris", "yesterday").code == 2
+
+
+def test_the_choices_are_those_that_the_client_knows() -> None:
+    """They are written out in the command line, whose help does not import the client."""
+    from aurora_async.aurorax.models import SOURCE_TYPES
+    from aurora_async.aurorax.sources import LEVELS
+    from aurora_async.cli.sources import SOURCE_TYPE, sources
+
+    assert tuple(SOURCE_TYPE.choices) == SOURCE_TYPES
+    (level,) = [one for one in sources.commands["get"].params if one.name == "level"]
+    assert tuple(level.type.choices) == LEVELS  # type: ignore[attr-defined]

@@ -73,10 +73,12 @@ def list_sources(
 @click.pass_obj
 def search(settings: Settings, /, order: str, include_stats: bool, backwards: bool, **lists: str | None) -> None:
     """List the data sources whose names are in every list given."""
-    names = {name: [part.strip() for part in (text or "").split(",") if part.strip()] for name, text in lists.items()}
+    names: dict[str, Any] = {
+        name: [part.strip() for part in (text or "").split(",") if part.strip()] for name, text in lists.items()
+    }
     found = ask(
         settings,
-        lambda client: client.sources.search(order=order, include_stats=include_stats, **names),  # type: ignore[arg-type]
+        lambda client: client.sources.search(order=order, include_stats=include_stats, **names),
     )
     _print_table(found, order, backwards=backwards, with_owner=order == "owner", with_stats=include_stats)
 

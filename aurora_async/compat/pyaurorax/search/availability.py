@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from aurora_async.aurorax.availability import Availability
+from aurora_async.aurorax.sources import Level
 from aurora_async.compat.pyaurorax._printing import Printed
 from aurora_async.compat.pyaurorax.search.sources import FORMAT_DEFAULT, DataSource
 
@@ -76,7 +77,7 @@ class AvailabilityManager:
     def _ask(self, kind: str, start: date, end: date, format: str, **how: Any) -> list[AvailabilityResult]:
         with self._aurorax_obj._client(level="format") as client:
             ask = client.availability.ephemeris if kind == "ephemeris" else client.availability.data_products
-            found: Iterable[Availability] = ask(start, end, level=format, **how)  # type: ignore[arg-type]
+            found: Iterable[Availability] = ask(start, end, level=cast(Level, format), **how)
         return [
             AvailabilityResult(
                 data_source=DataSource._of(one.data_source, format),
