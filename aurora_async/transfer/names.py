@@ -1,0 +1,51 @@
+"""Names of files from URLs and headers: whatever a server says, a name is one part of a path and lies in the folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from email.message import Message
+from urllib.parse import unquote, urlsplit
+
+__all__ = ["name_from", "safe_name"]
+
+_LONGEST_BYTES = 200  # of the 255 that file systems take; part files and unique names add to it
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\ud800-\udfff]')
+
+
+def name_from(url: str, headers: Mapping[str, str] | None = None) -> str:
+    """Return the name under which a body is to be saved: the server's own (Content-Disposition), or that of the URL."""
+    said = _disposition_name((headers or {}).get("Content-Disposition", ""))
+    return safe_name(said or unquote(urlsplit(url).path.rstrip("/")))
+
+
+def safe_name(name: str, default: str = "download") -> str:
+    """Return `name` as one part of a path that every system takes: without folders, controls and reserved words."""
+    last = re.split(r"[/\\]", name)[-1]
+    last = _UNSAFE.sub("_", last).strip().rstrip(". ")
+    if last.startswith("."):
+        last = f"_{last[1:]}"
+    if not last.strip("_"):
+        return default
+    if _RESERVED.fullmatch(last):
+        last = f"_{last}"
+    return _shortened(last)
+
+
+def _shortened(name: str) -> str:
+    """Cut the stem, not the suffix."""
+    stem, dot, suffix = name.rpartition(".")
+    if not dot or len(suffix) > 16:
+        stem, dot, suffix = name, "", ""
+    room = _LONGEST_BYTES - len((dot + suffix).encode())
+    return stem.encode()[:room].decode(errors="ignore") + dot + suffix
+
+
+def _disposition_name(header: str) -> str:
+    """Return the file name of a Content-Disposition header (RFC 6266), empty when there is none."""
+    if not header:
+        return ""
+    message = Message()
+    message["Content-Disposition"] = header
+    return message.get_filename("") or ""

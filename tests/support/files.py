@@ -1,0 +1,120 @@
+"""A file server that can do everything right, and everything wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+OLD = "Wed, 01 Jan 2020 00:00:00 GMT"
+
+
+def content(size: int, seed: str = "a") -> bytes:
+    """Bytes in which no part is like another."""
+    block = b"".join(hashlib.sha256(f"{seed}{n}".encode()).digest() for n in range(64))
+    return (block * (size // len(block) + 1))[:size]
+
+
+@dataclass
+class Seen:
+    """One request, and how many bytes of the body it got."""
+
+    method: str
+    headers: dict[str, str]
+    sent: int = 0
+
+
+@dataclass
+class FileServer:
+    """Serves one file; a fault is called with the number of the request (from 0) and says what to do to it."""
+
+    data: bytes
+    etag: str | None = '"v1"'
+    last_modified: str | None = OLD
+    ranges: bool = True
+    chunked: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+    cut_at: Callable[[int], int | None] = lambda number: None
+    status: Callable[[int], web.Response | None] = lambda number: None
+    before: Callable[[int], None] = lambda number: None
+    wait_s: Callable[[int, int], float] = lambda number, at: 0.0
+    seen: list[Seen] = field(default_factory=list)
+    piece: int = 64 << 10
+    url: str = ""
+
+    @property
+    def sent(self) -> int:
+        """All body bytes that were sent."""
+        return sum(one.sent for one in self.seen)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        number = len(self.seen)
+        self.before(number)
+        seen = Seen(request.method, dict(request.headers))
+        self.seen.append(seen)
+        if (refusal := self.status(number)) is not None:
+            return refusal
+        first, last = 0, len(self.data) - 1
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
+        condition = request.headers.get("If-Range")
+        partial = bool(asked) and self.ranges and condition in (None, self.etag, self.last_modified)
+        headers = {**self.headers, "Accept-Ranges": "bytes"}
+        if partial and asked is not None:
+            first = int(asked[1])
+            last = min(int(asked[2] or last), last)
+            if first > last:
+                return web.Response(status=416, headers={"Content-Range": f"bytes */{len(self.data)}"})
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(self.data)}"
+        if self.etag is not None:
+            headers["ETag"] = self.etag
+        if self.last_modified is not None:
+            headers["Last-Modified"] = self.last_modified
+        body = self.data[first : last + 1]
+        response = web.StreamResponse(status=206 if partial else 200, headers={**headers, **self.headers})
+        if self.chunked:
+            response.enable_chunked_encoding()
+        elif "Content-Length" not in self.headers:
+            response.content_length = len(body)
+        await response.prepare(request)
+        cut = self.cut_at(number)
+        for at in range(0, len(body), self.piece):
+            piece = body[at : at + self.piece]
+            if cut is not None and at + len(piece) > cut:
+                await response.write(piece[: max(0, cut - at)])
+                seen.sent += max(0, cut - at)
+                await asyncio.sleep(0.02)  # so that what was written arrives before the end does
+                assert request.transport is not None
+                request.transport.abort()
+                return response
+            try:
+                await response.write(piece)
+            except ConnectionError:  # the client has gone
+                return response
+            seen.sent += len(piece)
+            if wait_s := self.wait_s(number, at):
+                await asyncio.sleep(wait_s)
+        await response.write_eof()
+        return response
+
+
+@asynccontextmanager
+async def serving_file(data: bytes, **options: Any) -> AsyncIterator[FileServer]:
+    """Run a file server on a free loopback port."""
+    server = FileServer(data, **options)
+    app = web.Application()
+    app.router.add_get("/{path:.*}", server.answer, allow_head=False)
+    runner = web.AppRunner(app, shutdown_timeout=0.2)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/files/data.bin"  # type: ignore[union-attr]
+    try:
+        yield server
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,481 @@
+"""Files from a server that does what it likes: the right bytes under the name, or an error and nothing there."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from support.files import OLD, FileServer, content, serving_file
+
+from aurora_async.config import Config, Retries, Timeouts
+from aurora_async.errors import (
+    AuroraError,
+    ConnectionLost,
+    DiskFull,
+    InvalidInput,
+    MalformedAnswer,
+    NotFound,
+    TargetExists,
+    TransferStalled,
+    WrongContent,
+)
+from aurora_async.http import Session
+from aurora_async.transfer.fetch import Fetched, Fetcher, FetchOptions
+from aurora_async.transfer.leases import PARTS_FOLDER, claim
+
+SIZE = 1_000_003
+DATA = content(SIZE)
+
+
+def config() -> Config:
+    return Config(
+        base_url="http://127.0.0.1:9",
+        retries=Retries(attempts=4, first_s=0.001, ceiling_s=0.002),
+        timeouts=Timeouts(connect_s=2, read_s=2),
+        trust_environment=False,
+    )
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[Session]:
+    """A session for files."""
+    async with Session(config()) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FileServer]:
+    """A server of one file of a megabyte."""
+    async with serving_file(DATA) as running:
+        yield running
+
+
+def nothing_left(folder: Path, *names: str) -> bool:
+    """No part file, no claim, no folder for them."""
+    return sorted(path.name for path in folder.iterdir()) == sorted(names)
+
+
+async def test_a_file_comes_whole_with_the_date_of_the_server(
+    session: Session, server: FileServer, tmp_path: Path
+) -> None:
+    """What is told of it is true."""
+    got = await Fetcher(session).fetch(server.url, tmp_path / "sub" / "x.bin")
+    assert got.path.read_bytes() == DATA
+    assert (got.bytes, got.fetched_bytes, got.was_there) == (SIZE, SIZE, False)
+    assert got.sha256 == hashlib.sha256(DATA).hexdigest()
+    assert got.path.stat().st_mtime == 1577836800
+    assert nothing_left(tmp_path / "sub", "x.bin")
+    assert server.seen[0].headers["Accept-Encoding"] == "identity"
+
+
+async def test_in_a_folder_it_has_the_name_of_the_url(session: Session, server: FileServer, tmp_path: Path) -> None:
+    """Whatever the URL says, it lies in the folder."""
+    assert (await Fetcher(session).fetch(server.url, tmp_path)).path == tmp_path / "data.bin"
+    evil = server.url.replace("data.bin", "..%2F..%2Fetc%2Fpasswd")
+    assert (await Fetcher(session).fetch(evil, tmp_path)).path == tmp_path / "passwd"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("tenth", range(10))
+async def test_cut_anywhere_it_goes_on_from_there(
+    session: Session, server: FileServer, tmp_path: Path, tenth: int, chunked: bool
+) -> None:
+    """Only what is missing is asked for, of the same version alone."""
+    server.chunked = chunked
+    cut = SIZE * tenth // 10
+    server.cut_at = lambda number: cut if number == 0 else None
+    got = await Fetcher(session).fetch(server.url, tmp_path / "x")
+    assert got.path.read_bytes() == DATA
+    assert nothing_left(tmp_path, "x")
+    assert len(server.seen) == 2
+    assert server.sent <= SIZE + server.piece
+    if tenth:
+        assert server.seen[1].headers["If-Range"] == '"v1"'
+
+
+@pytest.mark.parametrize(
+    ("etag", "last_modified", "resumed"),
+    [
+        ('"v1"', None, True),
+        (None, OLD, True),
+        ('W/"v1"', OLD, True),
+        ('W/"v1"', None, False),
+        (None, None, False),
+    ],
+)
+async def test_only_what_can_be_told_from_other_versions_is_gone_on_with(
+    session: Session, server: FileServer, tmp_path: Path, etag: str | None, last_modified: str | None, resumed: bool
+) -> None:
+    """Without a strong validator the bytes that came are worth nothing."""
+    server.etag, server.last_modified = etag, last_modified
+    server.cut_at = lambda number: SIZE // 2 if number == 0 else None
+    got = await Fetcher(session).fetch(server.url, tmp_path / "x")
+    assert got.path.read_bytes() == DATA
+    assert ("Range" in server.seen[1].headers) is resumed
+
+
+@pytest.mark.parametrize("what", ["etag", "date", "both", "neither"])
+async def test_versions_never_mix(session: Session, server: FileServer, tmp_path: Path, what: str) -> None:
+    """The file changes after half of it came; what is saved is the new one, whole. (No validator: it starts over.)"""
+    other = content(SIZE, "b")
+    if what == "neither":
+        server.etag = server.last_modified = None
+
+    def change(number: int) -> None:
+        if number == 1:
+            server.data = other
+            if what in ("etag", "both"):
+                server.etag = '"v2"'
+            if what in ("date", "both"):
+                server.last_modified = "Thu, 02 Jan 2020 00:00:00 GMT"
+
+    server.before = change
+    server.cut_at = lambda number: SIZE // 2 if number == 0 else None
+    got = await Fetcher(session).fetch(server.url, tmp_path / "x")
+    assert got.path.read_bytes() == other
+    assert nothing_left(tmp_path, "x")
+
+
+async def test_a_server_without_ranges_sends_it_again(session: Session, server: FileServer, tmp_path: Path) -> None:
+    """200 where a part was asked for is the whole."""
+    server.ranges = False
+    server.cut_at = lambda number: SIZE // 2 if number == 0 else None
+    got = await Fetcher(session).fetch(server.url, tmp_path / "x")
+    assert got.path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    "said", ["bytes 0-99/1000003", "bytes 500000-1000002/9999999", "items 1-2/3", "bytes 9-1/3", ""]
+)
+async def test_a_part_that_is_not_the_one_asked_for_is_not_used(
+    session: Session, server: FileServer, tmp_path: Path, said: str
+) -> None:
+    """The bytes at the place where they belong, or none."""
+    server.cut_at = lambda number: SIZE // 2 if number == 0 else None
+
+    def lie(number: int) -> None:
+        server.headers = {"Content-Range": said} if number == 1 else {}
+
+    server.before = lie
+    got = await Fetcher(session).fetch(server.url, tmp_path / "x")
+    assert got.path.read_bytes() == DATA
+
+
+async def test_cut_again_and_again_it_ends_when_nothing_new_comes(
+    session: Session, server: FileServer, tmp_path: Path
+) -> None:
+    """Progress buys new tries; without any, the tries are counted."""
+    server.cut_at = lambda number: 100_000
+    got = await Fetcher(session).fetch(server.url, tmp_path / "x")
+    assert got.path.read_bytes() == DATA
+    assert len(server.seen) == 11
+    server.seen.clear()
+    server.cut_at = lambda number: 0
+    with pytest.raises(ConnectionLost):
+        await Fetcher(session).fetch(server.url, tmp_path / "y")
+    assert len(server.seen) == 4
+    assert nothing_left(tmp_path, "x")
+
+
+async def test_what_was_cut_is_gone_on_with_by_the_next_call(
+    session: Session, server: FileServer, tmp_path: Path
+) -> None:
+    """Also by another process: what counts is in the folder."""
+    server.cut_at = lambda number: 600_000 if number == 0 else 0
+    with pytest.raises(ConnectionLost):
+        await Fetcher(session).fetch(server.url, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    assert len(list((tmp_path / PARTS_FOLDER).iterdir())) == 2
+    server.cut_at = lambda number: None
+    sent = server.sent
+    got = await Fetcher(session).fetch(server.url, tmp_path / "x")
+    assert got.path.read_bytes() == DATA
+    assert got.sha256 == hashlib.sha256(DATA).hexdigest()
+    assert server.sent - sent == SIZE - 600_000 == got.fetched_bytes
+    assert nothing_left(tmp_path, "x")
+
+
+async def test_whatever_was_left_without_its_name_is_given_it(
+    session: Session, server: FileServer, tmp_path: Path
+) -> None:
+    """Killed after the last byte and before the name: the version is asked for, not the bytes."""
+    ours = claim(tmp_path / "x", 30)
+    assert ours is not None
+    ours.part.write_bytes(DATA)
+    state = json.loads(ours.state.read_text())
+    state |= {"etag": '"v1"', "validator": '"v1"', "length": SIZE, "durable_bytes": SIZE, "released": True}
+    ours.state.write_text(json.dumps(state))
+    got = await Fetcher(session).fetch(server.url, tmp_path / "x")
+    assert got.path.read_bytes() == DATA
+    assert server.sent <= 1
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b'{"durable_bytes": "x"}', b'{"pid": -3}', b"\xff"])
+async def test_a_claim_that_cannot_be_read_is_a_claim_all_the_same(
+    session: Session, server: FileServer, tmp_path: Path, garbage: bytes
+) -> None:
+    """Until its lease has ended; then it is cleaned away."""
+    ours = claim(tmp_path / "x", 30)
+    assert ours is not None
+    ours.state.write_bytes(garbage)
+    assert claim(tmp_path / "x", 30) is None
+    os.utime(ours.state, (1, 1))
+    assert (await Fetcher(session).fetch(server.url, tmp_path / "x")).path.read_bytes() == DATA
+    assert nothing_left(tmp_path, "x")
+
+
+class TestPromises:
+    """Lengths and digests."""
+
+    @pytest.mark.parametrize("name", ["Repr-Digest", "Digest", "Content-MD5"])
+    async def test_a_digest_of_the_server_is_verified(
+        self, session: Session, server: FileServer, tmp_path: Path, name: str
+    ) -> None:
+        """Right: saved. Wrong: an error that says both, and nothing there."""
+
+        def promise(data: bytes) -> None:
+            sha, md5 = (base64.b64encode(hashlib.new(h, data).digest()).decode() for h in ("sha256", "md5"))
+            value = {"Repr-Digest": f"sha-256=:{sha}:", "Digest": f"SHA-256={sha}", "Content-MD5": md5}[name]
+            server.headers = {name: value}
+
+        promise(DATA)
+        await Fetcher(session).fetch(server.url, tmp_path / "x")
+        promise(b"other")
+        with pytest.raises(WrongContent, match=rf"promised \({name}\)"):
+            await Fetcher(session).fetch(server.url, tmp_path / "y")
+        assert nothing_left(tmp_path, "x")
+
+    async def test_a_digest_of_the_caller_holds_for_what_was_resumed_too(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """The whole file is hashed, not what came last."""
+        server.cut_at = lambda number: SIZE // 3 if number < 2 else None
+        good = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
+        got = await Fetcher(session).fetch(server.url, tmp_path / "x", digest=f"md5:{good}", size=SIZE)
+        assert got.path.read_bytes() == DATA
+        with pytest.raises(WrongContent) as caught:
+            await Fetcher(session).fetch(server.url, tmp_path / "y", digest="0" * 64)
+        assert caught.value.expected == "0" * 64
+        with pytest.raises(WrongContent, match="999 are expected"):
+            await Fetcher(session).fetch(server.url, tmp_path / "y", size=999)
+        assert nothing_left(tmp_path, "x")
+
+    @pytest.mark.parametrize("digest", ["xyz", "12", "crc32:00000000", "md5:" + "0" * 64])
+    async def test_what_is_no_digest_is_refused_before_anything_is_sent(
+        self, session: Session, server: FileServer, tmp_path: Path, digest: str
+    ) -> None:
+        """One clear error."""
+        with pytest.raises(InvalidInput, match="digest"):
+            await Fetcher(session).fetch(server.url, tmp_path / "x", digest=digest)
+        assert server.seen == []
+
+    async def test_a_web_page_is_not_a_file(self, session: Session, server: FileServer, tmp_path: Path) -> None:
+        """A login or error page with status 200."""
+        server.headers = {"Content-Type": "text/html; charset=utf-8"}
+        with pytest.raises(MalformedAnswer, match=r"a web page came instead of x\.bin"):
+            await Fetcher(session).fetch(server.url, tmp_path / "x.bin")
+        assert nothing_left(tmp_path)
+        await Fetcher(session).fetch(server.url, tmp_path / "x.html")
+
+
+class TestRefusals:
+    """Statuses, silence, full disks."""
+
+    @pytest.mark.parametrize("status", [429, 500, 502, 503])
+    async def test_a_service_that_stumbles_is_asked_again(
+        self, session: Session, server: FileServer, tmp_path: Path, status: int
+    ) -> None:
+        """Three times, as configured; then the error is told."""
+        server.status = lambda number: web.Response(status=status) if number < 3 else None
+        await Fetcher(session).fetch(server.url, tmp_path / "x")
+        server.status = lambda number: web.Response(status=status)
+        server.seen.clear()
+        with pytest.raises(AuroraError) as caught:
+            await Fetcher(session).fetch(server.url, tmp_path / "y")
+        assert getattr(caught.value, "status", None) == status
+        assert len(server.seen) == 4
+        assert nothing_left(tmp_path, "x")
+
+    async def test_one_that_is_not_there_is_not_asked_again(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """And leaves nothing in the folder."""
+        server.status = lambda number: web.Response(status=404)
+        with pytest.raises(NotFound):
+            await Fetcher(session).fetch(server.url, tmp_path / "x")
+        assert len(server.seen) == 1
+        assert nothing_left(tmp_path)
+
+    @pytest.mark.parametrize("wait_s", [0.05, 30])
+    async def test_bytes_that_come_too_slowly_are_given_up(
+        self, session: Session, server: FileServer, tmp_path: Path, wait_s: float
+    ) -> None:
+        """A trickle and a silence alike; with what came kept for the next try."""
+        server.piece = 1000
+        server.wait_s = lambda number, at: wait_s if number or at > 200_000 else 0
+        options = FetchOptions(least_bytes_per_s=1e6, stall_s=0.2)
+        with pytest.raises(TransferStalled, match="bytes came in"):
+            await Fetcher(session, options).fetch(server.url, tmp_path / "x")
+        assert not (tmp_path / "x").exists()
+        server.wait_s = lambda number, at: 0
+        got = await Fetcher(session).fetch(server.url, tmp_path / "x")
+        assert got.path.read_bytes() == DATA
+        assert got.fetched_bytes < SIZE - 200_000
+
+    async def test_a_slow_disk_is_not_a_slow_server(
+        self, session: Session, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Only the waits for the network are measured."""
+        from aurora_async.transfer.sink import PartFile
+
+        write = PartFile.write_here
+
+        def slowly(self: PartFile, data: bytes) -> None:
+            import time
+
+            time.sleep(0.5)
+            write(self, data)
+
+        monkeypatch.setattr(PartFile, "write_here", slowly)
+        server.data = content(4_000_000)
+        options = FetchOptions(least_bytes_per_s=5e6, stall_s=0.3)
+        assert (await Fetcher(session, options).fetch(server.url, tmp_path / "x")).bytes == 4_000_000
+
+    async def test_space_is_looked_for_before_anything_is_written(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """An exabyte does not fit anywhere."""
+        server.headers = {"Content-Length": str(10**18)}
+        server.cut_at = lambda number: 0
+        with pytest.raises(DiskFull, match=r"\d+ are free"):
+            await Fetcher(session).fetch(server.url, tmp_path / "x")
+        assert len(server.seen) == 1
+        assert nothing_left(tmp_path)
+
+
+class TestThere:
+    """What a file that is there already means."""
+
+    async def test_check_keeps_what_is_the_server_s(self, session: Session, server: FileServer, tmp_path: Path) -> None:
+        """Length and date; otherwise it is fetched."""
+        fetcher = Fetcher(session)
+        await fetcher.fetch(server.url, tmp_path / "x")
+        sent = server.sent
+        again = await fetcher.fetch(server.url, tmp_path / "x")
+        assert again.was_there
+        assert server.sent - sent <= 1
+        server.data = content(SIZE, "b")
+        server.last_modified = "Thu, 02 Jan 2020 00:00:00 GMT"
+        server.etag = '"v2"'
+        assert not (await fetcher.fetch(server.url, tmp_path / "x")).was_there
+        assert (tmp_path / "x").read_bytes() == server.data
+        (tmp_path / "x").write_bytes(server.data[:1000])
+        os.utime(tmp_path / "x", (1577923200, 1577923200))
+        assert not (await fetcher.fetch(server.url, tmp_path / "x")).was_there
+        assert (tmp_path / "x").read_bytes() == server.data
+        assert nothing_left(tmp_path, "x")
+
+    async def test_check_with_a_digest_reads_the_file(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """Its date does not matter then."""
+        (tmp_path / "x").write_bytes(DATA)
+        digest = hashlib.sha256(DATA).hexdigest()
+        assert (await Fetcher(session).fetch(server.url, tmp_path / "x", digest=digest)).was_there
+        (tmp_path / "x").write_bytes(b"x" + DATA[1:])
+        assert not (await Fetcher(session).fetch(server.url, tmp_path / "x", digest=digest)).was_there
+
+    async def test_skip_refuse_and_replace(self, session: Session, server: FileServer, tmp_path: Path) -> None:
+        """Unseen, not at all, always."""
+        (tmp_path / "x").write_bytes(b"mine")
+        assert (await Fetcher(session, FetchOptions(exists="skip")).fetch(server.url, tmp_path / "x")).was_there
+        with pytest.raises(TargetExists):
+            await Fetcher(session, FetchOptions(exists="refuse")).fetch(server.url, tmp_path / "x")
+        assert server.seen == []
+        assert (tmp_path / "x").read_bytes() == b"mine"
+        await Fetcher(session, FetchOptions(exists="replace")).fetch(server.url, tmp_path / "x")
+        assert (tmp_path / "x").read_bytes() == DATA
+
+
+class TestMany:
+    """Several on one target."""
+
+    async def test_however_many_want_it_it_is_fetched_once(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """The others wait for the one that was first, and take what it fetched."""
+        server.wait_s = lambda number, at: 0.02
+        found: list[Fetched] = await asyncio.gather(
+            *(Fetcher(session).fetch(server.url, tmp_path / "x") for _ in range(5))
+        )
+        assert all(one.path.read_bytes() == DATA for one in found)
+        assert sum(not one.was_there for one in found) == 1
+        assert server.sent <= SIZE + 10
+        assert nothing_left(tmp_path, "x")
+
+    async def test_when_the_first_is_cancelled_the_next_goes_on(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """From about where it stood: a batch of a megabyte may have been on its way to the disk."""
+        server.data = data = content(8_000_000)
+        server.wait_s = lambda number, at: 0.01
+        first = asyncio.create_task(Fetcher(session).fetch(server.url, tmp_path / "x"))
+        while server.sent < 4_000_000:
+            await asyncio.sleep(0.01)
+        second = asyncio.create_task(Fetcher(session).fetch(server.url, tmp_path / "x"))
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert (await second).path.read_bytes() == data
+        assert server.sent < 10_500_000
+        assert nothing_left(tmp_path, "x")
+
+    async def test_one_who_was_silent_too_long_does_not_overwrite_his_successor(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """Its claim is taken by another; it notices, and takes what the other fetched."""
+        server.wait_s = lambda number, at: 0.05 if number == 0 else 0
+        options = FetchOptions(lease_s=0.4)
+        first = asyncio.create_task(Fetcher(session, options).fetch(server.url, tmp_path / "x"))
+        while server.sent < SIZE // 4:
+            await asyncio.sleep(0.01)
+        (state,) = (tmp_path / PARTS_FOLDER).glob("*.json")
+        state.unlink()  # as the successor does
+        got = await first
+        assert got.path.read_bytes() == DATA
+        assert nothing_left(tmp_path, "x")
+
+
+async def test_cancelled_at_any_moment_it_leaves_the_old_file_or_the_new(
+    session: Session, server: FileServer, tmp_path: Path
+) -> None:
+    """Never half of one; and the next try ends well."""
+    (tmp_path / "x").write_bytes(b"old")
+    for steps in range(0, 60, 3):
+        task = asyncio.create_task(Fetcher(session, FetchOptions(exists="replace")).fetch(server.url, tmp_path / "x"))
+        for _ in range(steps):
+            await asyncio.sleep(0.0005)
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+        assert (tmp_path / "x").read_bytes() in (b"old", DATA)
+    await Fetcher(session, FetchOptions(exists="replace")).fetch(server.url, tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == DATA
+    assert nothing_left(tmp_path, "x")
+
+
+@pytest.mark.parametrize("change", [{"exists": "maybe"}, {"lease_s": 0}, {"stall_s": -1}, {"least_bytes_per_s": True}])
+def test_options_are_checked(change: dict[str, Any]) -> None:
+    """When they are made, not when they are used."""
+    with pytest.raises((InvalidInput, ValueError)):
+        FetchOptions(**change)
