@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,9 +23,11 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from aurora_async.config import Config
 from aurora_async.errors import (
     AuroraError,
     ConnectionLost,
+    DeadlineExceeded,
     DiskFull,
     HttpError,
     IncompleteBody,
@@ -36,7 +38,7 @@ from aurora_async.errors import (
     WrongContent,
     bare,
 )
-from aurora_async.http import Body, Session
+from aurora_async.http import Body, Session, shown_url
 from aurora_async.transfer.digests import Digest, caller_digest, promised_digests
 from aurora_async.transfer.leases import Claim, Progress, claim, leftovers
 from aurora_async.transfer.names import name_from
@@ -44,7 +46,7 @@ from aurora_async.transfer.sink import PartFile, ensure_writable, pump
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Exists", "FetchOptions", "Fetched", "Fetcher"]
+__all__ = ["Exists", "FetchOptions", "FetchOutcome", "Fetched", "Fetcher", "File", "fetch", "fetch_many"]
 
 Exists = Literal["check", "skip", "replace", "refuse"]
 
@@ -185,6 +187,40 @@ class Fetcher:
                 fetched = await self._claimed(wanted, ours, waited=waited)
                 return attrs.evolve(fetched, seconds=time.monotonic() - started)
             waited = True
+
+    async def fetch_many(
+        self,
+        files: Iterable[str | File],
+        folder: Path | str,
+        *,
+        at_once: int = 8,
+        on_outcome: Callable[[FetchOutcome], object] | None = None,
+    ) -> list[FetchOutcome]:
+        """Fetch many; see `aurora_async.fetch_many`."""
+        if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
+            raise InvalidInput("at_once", f"{at_once!r} is not a positive whole number")
+        planned = _planned(files, Path(folder))
+        outcomes: list[FetchOutcome] = []
+        waiting = iter(planned)
+
+        async def work() -> None:
+            for index, file, target in waiting:  # shared: each takes the next
+                try:
+                    got = await self.fetch(file.url, target, size=file.size, digest=file.digest)
+                    outcome = FetchOutcome(index=index, file=file, fetched=got)
+                except AuroraError as error:
+                    outcome = FetchOutcome(index=index, file=file, error=error)
+                outcomes.append(outcome)
+                if on_outcome is not None:
+                    on_outcome(outcome)
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                for number in range(min(at_once, len(planned))):
+                    tasks.start_soon(work, name=f"fetch {number}")
+        except BaseExceptionGroup as group:
+            raise bare(group) from None
+        return sorted(outcomes, key=lambda outcome: outcome.index)
 
     async def _claimed(self, wanted: _Wanted, ours: Claim, *, waited: bool) -> Fetched:
         """Fetch a file that nobody else writes."""
@@ -449,20 +485,20 @@ class _Part(PartFile):
     def take_over(self) -> None:
         """Go on from what somebody else has left, if anything can be done with it; clean the rest away."""
         for left in leftovers(self._ours):
-            known = left.progress
+            known, size = left.progress, left.usable_bytes
             version = _Version(known.etag, known.last_modified, known.length)
-            if self.written_bytes or not known.durable_bytes or known.validator is None:
+            if self.written_bytes or not size or known.validator is None:
                 left.remove()
                 continue
             self._close()
             left.move_to(self._ours)
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-            if os.fstat(self._fd).st_size < known.durable_bytes:
+            if os.fstat(self._fd).st_size < size:
                 os.ftruncate(self._fd, 0)
                 continue
-            os.ftruncate(self._fd, known.durable_bytes)
+            os.ftruncate(self._fd, size)
             os.lseek(self._fd, 0, os.SEEK_END)
-            self.written_bytes = self._durable_bytes = known.durable_bytes
+            self.written_bytes = self._durable_bytes = size
             self.version, self.validator = version, known.validator
             logger.info("%s: going on from byte %d of an earlier try", self.target, self.written_bytes)
 
@@ -478,6 +514,7 @@ class _Part(PartFile):
         """Prepare for the bytes of an answer, behind those that are there."""
         if self.version is None:
             self.version, self.validator = version, _validator(version, headers.get("Date"))
+            self._checkpoint()
         caller = self._wanted.digest
         self._expected = promised_digests(headers, whole=whole) + ([caller] if caller is not None else [])
         self._hash_what_is_there()
@@ -604,5 +641,114 @@ def _holds(path: Path, digest: Digest) -> bool:
     return bool(found.digest() == digest.value)
 
 
+def _planned(files: Iterable[str | File], folder: Path) -> list[tuple[int, File, Path]]:
+    """Return where each file goes; two that would take one place are refused before anything is sent."""
+    planned: list[tuple[int, File, Path]] = []
+    taken: dict[str, str] = {}
+    for index, wanted in enumerate(files):
+        file = File(url=wanted) if isinstance(wanted, str) else wanted
+        name = file.name or name_from(file.url)
+        parts = Path(name).parts
+        if not parts or Path(name).is_absolute() or ".." in parts:
+            raise InvalidInput(f"files[{index}].name", f"{name!r} is not the name of a file inside {folder}")
+        spelling = os.path.normcase(os.path.normpath(name))
+        if taken.setdefault(spelling, file.url) != file.url:
+            raise InvalidInput(f"files[{index}].name", f"{name!r} is also that of {shown_url(taken[spelling])}")
+        planned.append((index, file, folder / name))
+    return planned
+
+
 def _target_of(target: Path, url: str) -> Path:
     return target / name_from(url) if target.is_dir() else target
+
+
+# Public ---------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class File:
+    """A file to fetch: `name` is a path inside the folder, by default what the URL ends in."""
+
+    url: str
+    name: str | None = None
+    size: int | None = None
+    digest: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class FetchOutcome:
+    """What became of one of many files: `fetched`, or the `error` that stopped it."""
+
+    index: int
+    file: File
+    fetched: Fetched | None = None
+    error: AuroraError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """True when the file is here."""
+        return self.error is None
+
+
+async def fetch(
+    url: str,
+    target: Path | str = ".",
+    *,
+    size: int | None = None,
+    digest: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    options: FetchOptions | None = None,
+    config: Config | None = None,
+    deadline_s: float | None = None,
+    on_bytes: Callable[[int, int | None], object] | None = None,
+) -> Fetched:
+    """Fetch a file of any size, in constant memory: under its name it is whole and verified, or it is not there.
+
+    A transfer that is cut, stalled or killed goes on where it stopped, also in another process, as long as the server
+    shows that the file has not changed meanwhile. However many processes ask for one target, it is fetched once.
+
+    Args:
+        url: Where from.
+        target: The file, or an existing folder, in which it has the name that the URL ends in.
+        size: Its length in bytes, where it is known.
+        digest: Its SHA-256 in hexadecimal digits, or `md5:…`, `sha1:…`, `sha512:…`.
+        headers: Sent beside our own.
+        options: What a file that is there already means, how slow is too slow, …
+        config: Retries, limits and timeouts.
+        deadline_s: For all of it; what has come by then is kept for the next try.
+        on_bytes: Told how many bytes are there, and of how many, as they arrive.
+
+    Raises:
+        HttpError: The server refused.
+        ConnectionLost, ReadTimeout, TransferStalled, IncompleteBody: After all tries that brought nothing new.
+        WrongContent, MalformedAnswer: What came is not what was promised.
+        DiskFull, TargetNotWritable, TargetExists: It cannot be saved.
+        DeadlineExceeded: Time ran out.
+    """
+    async with Session(config or Config()) as session:
+        try:
+            with anyio.fail_after(deadline_s):
+                return await Fetcher(session, options).fetch(
+                    url, target, size=size, digest=digest, headers=headers, on_bytes=on_bytes
+                )
+        except TimeoutError as error:
+            if deadline_s is None or isinstance(error, AuroraError):
+                raise
+            raise DeadlineExceeded(f"fetching {shown_url(url)}", deadline_s) from None
+
+
+async def fetch_many(
+    files: Iterable[str | File],
+    folder: Path | str = ".",
+    *,
+    at_once: int = 8,
+    options: FetchOptions | None = None,
+    config: Config | None = None,
+    on_outcome: Callable[[FetchOutcome], object] | None = None,
+) -> list[FetchOutcome]:
+    """Fetch many files into a folder, `at_once` at a time, and return what became of each, in order.
+
+    One that fails does not stop the others. See `fetch` for the rest.
+    """
+    async with Session(config or Config()) as session:
+        return await Fetcher(session, options).fetch_many(files, folder, at_once=at_once, on_outcome=on_outcome)

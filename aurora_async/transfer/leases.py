@@ -111,6 +111,8 @@ class Leftover:
     progress: Progress
     is_gone: bool
     """True when nobody can write to the part file any more."""
+    usable_bytes: int
+    """How much of the part file can be relied on."""
 
     @property
     def part(self) -> Path:
@@ -159,9 +161,15 @@ def leftovers(ours: Claim) -> list[Leftover]:
         document = _read(path)
         known = {field.name: document.get(field.name) for field in attrs.fields(Progress)}
         progress = Progress(**known | {"durable_bytes": known["durable_bytes"] or 0})
-        is_gone = bool(document.get("released")) or _is_dead(document)
-        found.append(Leftover(state=path, progress=progress, is_gone=is_gone))
-    return sorted(found, key=lambda left: left.progress.durable_bytes, reverse=True)
+        is_dead = _is_dead(document)
+        usable = progress.durable_bytes
+        if is_dead and _BOOT:
+            # A process died and the system lives: what was written is there, whether or not it is on the disk yet.
+            with contextlib.suppress(OSError):
+                usable = max(usable, path.with_suffix(".part").stat().st_size)
+        is_gone = is_dead or bool(document.get("released"))
+        found.append(Leftover(state=path, progress=progress, is_gone=is_gone, usable_bytes=usable))
+    return sorted(found, key=lambda left: left.usable_bytes, reverse=True)
 
 
 def _claims(target: Path) -> Iterator[Path]:
@@ -245,4 +253,5 @@ def _boot() -> str:
         return ""
 
 
-_HOST = f"{socket.gethostname()} {_boot()}".strip()
+_BOOT = _boot()
+_HOST = f"{socket.gethostname()} {_BOOT}".strip()

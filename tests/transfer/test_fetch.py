@@ -7,6 +7,10 @@ import base64
 import hashlib
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from aurora_async.config import Config, Retries, Timeouts
 from aurora_async.errors import (
     AuroraError,
     ConnectionLost,
+    DeadlineExceeded,
     DiskFull,
     InvalidInput,
     MalformedAnswer,
@@ -28,8 +33,9 @@ from aurora_async.errors import (
     WrongContent,
 )
 from aurora_async.http import Session
-from aurora_async.transfer.fetch import Fetched, Fetcher, FetchOptions
+from aurora_async.transfer.fetch import Fetched, Fetcher, FetchOptions, FetchOutcome, File, fetch, fetch_many
 from aurora_async.transfer.leases import PARTS_FOLDER, claim
+from aurora_async.transfer.sink import PartFile
 
 SIZE = 1_000_003
 DATA = content(SIZE)
@@ -334,13 +340,9 @@ class TestRefusals:
         self, session: Session, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Only the waits for the network are measured."""
-        from aurora_async.transfer.sink import PartFile
-
         write = PartFile.write_here
 
         def slowly(self: PartFile, data: bytes) -> None:
-            import time
-
             time.sleep(0.5)
             write(self, data)
 
@@ -479,3 +481,110 @@ def test_options_are_checked(change: dict[str, Any]) -> None:
     """When they are made, not when they are used."""
     with pytest.raises((InvalidInput, ValueError)):
         FetchOptions(**change)
+
+
+class TestPublic:
+    """`fetch` and `fetch_many`, which bring their own session."""
+
+    async def test_one(self, server: FileServer, tmp_path: Path) -> None:
+        """Told as it arrives."""
+        told: list[tuple[int, int | None]] = []
+        got = await fetch(server.url, tmp_path, config=config(), on_bytes=lambda n, of: told.append((n, of)))
+        assert got.path.read_bytes() == DATA
+        assert told[-1] == (SIZE, SIZE)
+        assert [n for n, _ in told] == sorted(n for n, _ in told)
+
+    async def test_a_deadline_keeps_what_has_come(self, server: FileServer, tmp_path: Path) -> None:
+        """Two tries of half the time each are as good as one."""
+        server.data = data = content(8_000_000)
+        server.wait_s = lambda number, at: 0.01
+        with pytest.raises(DeadlineExceeded, match=r"fetching .*data\.bin was not done within"):
+            await fetch(server.url, tmp_path, config=config(), deadline_s=0.7)
+        got = await fetch(server.url, tmp_path, config=config())
+        assert got.path.read_bytes() == data
+        assert 0 < got.fetched_bytes < len(data)
+
+    async def test_many_of_which_one_fails(self, server: FileServer, tmp_path: Path) -> None:
+        """The others come; each outcome says which file it is about."""
+        urls = [server.url.replace("data.bin", f"{n}.bin") for n in range(20)]
+        server.status = lambda number: web.Response(status=404) if number == 3 else None
+        told: list[FetchOutcome] = []
+        outcomes = await fetch_many(urls, tmp_path, at_once=4, config=config(), on_outcome=told.append)
+        assert [outcome.index for outcome in outcomes] == list(range(20))
+        assert sorted(outcome.index for outcome in told) == list(range(20))
+        (failed,) = [outcome for outcome in outcomes if not outcome.ok]
+        assert isinstance(failed.error, NotFound)
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+            f"{n}.bin" for n in range(20) if n != failed.index
+        )
+
+    @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", ""])
+    async def test_names_stay_in_the_folder(self, server: FileServer, tmp_path: Path, name: str) -> None:
+        """Refused before anything is sent, as are two files of one name."""
+        if name:
+            with pytest.raises(InvalidInput, match="inside"):
+                await fetch_many([File(url=server.url, name=name)], tmp_path, config=config())
+        with pytest.raises(InvalidInput, match="is also that of"):
+            await fetch_many([server.url, server.url.replace("files", "others")], tmp_path, config=config())
+        assert server.seen == []
+
+
+KILLED = """
+import asyncio, sys
+from aurora_async.config import Config
+from aurora_async.transfer.fetch import fetch
+def told(there, of):
+    print(there, flush=True)
+asyncio.run(fetch(sys.argv[1], sys.argv[2], config=Config(trust_environment=False), on_bytes=told))
+"""
+
+
+def start(url: str, target: Path) -> subprocess.Popen[str]:
+    """Fetch in a process of its own."""
+    path = os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(
+        [sys.executable, "-c", KILLED, url, str(target)],
+        env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+async def test_killed_at_any_moment_the_next_process_ends_well(server: FileServer, tmp_path: Path) -> None:
+    """Again and again: the right bytes in the end, nothing left over, and nothing fetched twice but a batch or so."""
+    server.data = data = content(6_000_000)
+    server.wait_s = lambda number, at: 0.002
+    for round_ in range(8):
+        with start(server.url, tmp_path / "x") as process:
+            assert process.stdout is not None
+            lines = 3 + 7 * round_
+            for _ in range(lines):
+                if not await asyncio.to_thread(process.stdout.readline):
+                    break
+            process.kill()
+            await asyncio.to_thread(process.communicate)
+        if (tmp_path / "x").exists():
+            break
+        assert (tmp_path / PARTS_FOLDER).exists()
+    with start(server.url, tmp_path / "x") as process:
+        _, stderr = await asyncio.to_thread(process.communicate, timeout=60)
+    assert process.returncode == 0, stderr
+    assert (tmp_path / "x").read_bytes() == data
+    assert nothing_left(tmp_path, "x")
+    assert server.sent < 3 * len(data)
+
+
+async def test_three_processes_on_one_target_fetch_it_once(server: FileServer, tmp_path: Path) -> None:
+    """The first fetches, the others wait for it; when it is killed, another goes on."""
+    server.data = data = content(6_000_000)
+    server.wait_s = lambda number, at: 0.01
+    processes = [start(server.url, tmp_path / "x") for _ in range(3)]
+    while server.sent < 2_000_000:
+        await asyncio.sleep(0.02)
+    (state,) = (tmp_path / PARTS_FOLDER).glob("*.json")
+    pid = json.loads(state.read_text())["pid"]
+    os.kill(pid, signal.SIGKILL)
+    for process in processes:
+        _, stderr = await asyncio.to_thread(process.communicate, timeout=60)
+        assert process.returncode == (-signal.SIGKILL if process.pid == pid else 0), stderr
+    assert (tmp_path / "x").read_bytes() == data
+    assert nothing_left(tmp_path, "x")
+    assert server.sent <= 2 * len(data)
