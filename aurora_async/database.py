@@ -1,0 +1,220 @@
+"""A SQLite file that many tasks write to: one writer thread, and one transaction for whatever has gathered meanwhile.
+
+A change is answered after its commit. Readers are not held up by writers where the file can be kept in WAL mode, which
+network file systems cannot do: there the older, slower mode is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from aurora_async.errors import InvalidInput
+
+__all__ = ["Change", "Database", "is_on_network"]
+
+T = TypeVar("T")
+
+Change = Callable[[sqlite3.Connection], T]
+
+# File systems that several hosts may have mounted: WAL needs memory that all writers share.
+_NETWORKS = {
+    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ncpfs", "ceph", "lustre", "gpfs", "beegfs", "glusterfs"),
+    *("fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "ocfs2", "gfs2", "panfs", "virtiofs"),
+}
+_WAIT_S = 30.0
+
+
+class Database:
+    """A database file, opened for reading and writing in an event loop.
+
+    Args:
+        path: The file; it is made when it is not there.
+        migrations: One script per schema version; a released one is never changed, the next is added behind it.
+        synchronous: `FULL` has a commit on the disk before it is answered, through a power failure too; `NORMAL` has
+            it with the operating system, so that only the process may die.
+        wal: Whether to use WAL mode; None looks where the file lies.
+        name: What the file is called in errors, as the field of what the user gave.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        migrations: Sequence[str],
+        *,
+        synchronous: Literal["FULL", "NORMAL"] = "FULL",
+        wal: bool | None = None,
+        name: str = "database",
+    ) -> None:
+        self.path = path
+        self._synchronous = synchronous
+        self._wal = wal if wal is not None else not is_on_network(path)
+        self._loop = asyncio.get_running_loop()
+        self._connection = self.connect()
+        try:
+            self.found_version = _migrate(self._connection, path, migrations, name)
+            self._reader = self.connect()
+        except BaseException:
+            self._connection.close()
+            raise
+        self._reading = threading.Lock()
+        self._pending: list[_Pending[Any]] = []
+        self._gathered = threading.Condition()
+        self._closing = False
+        self._writer = threading.Thread(target=self._write, name=f"{path.name} writer", daemon=True)
+        self._writer.start()
+
+    @property
+    def is_wal(self) -> bool:
+        """True when readers and writers do not wait for each other."""
+        return self._wal
+
+    def connect(self) -> sqlite3.Connection:
+        """Return another connection to the file; the caller closes it."""
+        connection = sqlite3.connect(self.path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+        try:
+            if self._wal:
+                self._wal = _can_wal(connection)
+            if not self._wal:
+                connection.execute("PRAGMA journal_mode = DELETE")
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            connection.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def apply(self, change: Change[T]) -> asyncio.Future[T]:
+        """Have `change` made in the next transaction; the future holds what it returned, once that is committed.
+
+        One that raises is undone, alone.
+        """
+        answer: asyncio.Future[T] = self._loop.create_future()
+        with self._gathered:
+            if self._closing:
+                raise RuntimeError(f"{self.path} is closed")
+            self._pending.append((change, answer))
+            if len(self._pending) == 1:
+                self._gathered.notify()
+        return answer
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query. Blocks for a moment: call it in a thread where it is more than that."""
+        with self._reading:
+            return self._reader.execute(sql, values).fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that sees one state of the file, whatever is written meanwhile."""
+        with closing(self.connect()) as connection:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("ROLLBACK")
+
+    async def close(self) -> None:
+        """Write what is still pending, then let go of the file."""
+        with self._gathered:
+            self._closing = True
+            self._gathered.notify()
+        await asyncio.to_thread(self._writer.join)
+        self._reader.close()
+        self._connection.close()
+
+    # In the writer's thread -------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        while True:
+            with self._gathered:
+                while not self._pending and not self._closing:
+                    self._gathered.wait()
+                batch, self._pending = self._pending, []
+            if not batch:
+                return
+            outcomes = self._commit(batch)
+            try:
+                self._loop.call_soon_threadsafe(_settle, outcomes)
+            except RuntimeError:
+                # The loop is gone: nobody waits for these answers any more, and the changes are made.
+                return
+
+    def _commit(self, batch: Sequence[_Pending[Any]]) -> list[_Outcome]:
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                outcomes: list[_Outcome] = [(answer, change(connection), None) for change, answer in batch]
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return outcomes
+        except Exception as error:
+            if len(batch) == 1:
+                return [(batch[0][1], None, error)]
+        # One of them is at fault: each for itself, so that the others do not suffer for it.
+        return [outcome for one in batch for outcome in self._commit([one])]
+
+
+_Pending = tuple[Change[T], "asyncio.Future[T]"]
+_Outcome = tuple["asyncio.Future[Any]", Any, "Exception | None"]
+
+
+def _settle(outcomes: Iterable[_Outcome]) -> None:
+    for answer, result, error in outcomes:
+        if answer.done():  # whoever waited for it was cancelled
+            continue
+        if error is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(error)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str], name: str) -> int:
+    """Bring the schema up to date; return the version found, 0 for a new file."""
+    try:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise InvalidInput(name, f"{path} cannot be read: {error}; restore it, or move it away") from error
+    if version > len(migrations):
+        reason = f"{path} was written by a newer aurora_async (schema {version}, this one knows {len(migrations)})"
+        raise InvalidInput(name, reason)
+    for number, script in enumerate(migrations[version:], start=version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
+    return version
+
+
+def _can_wal(connection: sqlite3.Connection) -> bool:
+    """Try it: where memory cannot be shared, switching the mode, or the first look after it, fails."""
+    try:
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return bool(mode == "wal")
+
+
+def is_on_network(path: Path) -> bool:
+    """True when the file system of a path is one that other hosts may have mounted, as far as Linux tells."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    place = path.resolve()
+    best, kind = -1, ""
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        folder = Path(fields[1].replace("\\040", " "))
+        if (place == folder or folder in place.parents) and len(folder.parts) >= best:
+            best, kind = len(folder.parts), fields[2]
+    return kind in _NETWORKS
