@@ -128,7 +128,7 @@ async def ours(base_url: str, subject: str) -> Mapping[str, Any]:
                 records += 1
         else:
             with tempfile.TemporaryDirectory() as folder:
-                saved = await request.download(Path(folder) / "out", form=subject.split()[1])
+                saved = await request.download(Path(folder) / "out", format=subject.split()[1])
                 records = saved.records
         took_s = asyncio.get_running_loop().time() - started
         watcher.cancel()

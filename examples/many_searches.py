@@ -30,7 +30,7 @@ async def survey(base_url: str, folder: Path, days: int = 7) -> int:
     ]
     found = 0
     async with AuroraX(base_url=base_url) as client:
-        async for outcome in client.run(queries, at_once=50, folder=folder, form="jsonl"):
+        async for outcome in client.run(queries, at_once=50, folder=folder, format="jsonl"):
             if outcome.error is not None:
                 print(f"{outcome.query.start:%Y-%m-%d}  {outcome.error}")
                 continue

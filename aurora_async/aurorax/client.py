@@ -25,13 +25,13 @@ from aurora_async.aurorax.sources import Sources
 from aurora_async.aurorax.wire import KINDS, decode_answer, kind_of
 from aurora_async.config import Config
 from aurora_async.engine import Engine, Events, Run
-from aurora_async.engine.collect import check_form
+from aurora_async.engine.collect import check_format
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.manager import Work
 from aurora_async.errors import BadRequest, ClientClosed, InvalidInput, MalformedAnswer, Unauthorized, bare
 from aurora_async.http import Answer, Session, shown_url
 from aurora_async.times import parse_wire, to_wire
-from aurora_async.transfer import Form, ensure_writable
+from aurora_async.transfer import Format, ensure_writable
 
 __all__ = ["AuroraX"]
 
@@ -150,7 +150,7 @@ class AuroraX(AsyncContextManagerMixin):
         *,
         at_once: int = 100,
         folder: Path | str | None = None,
-        form: Form = "json",
+        format: Format = "json",
         name: Callable[[int, Query], str] | None = None,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
@@ -166,7 +166,7 @@ class AuroraX(AsyncContextManagerMixin):
             queries: Any number of them, also endless or asynchronous: they are taken when there is room.
             at_once: How many are under way on the service at one moment.
             folder: Where results are streamed to, a file each; None collects the records in memory.
-            form: Of the files: `json`, `jsonl` or `body`, see `Request.download`.
+            format: Of the files: `json`, `jsonl` or `body`, see `Request.download`.
             name: Gives a file's name for the number and the query; by default kind, start, end and a counter.
             response_format: Asked of every result.
             deadline_s: For each query.
@@ -175,11 +175,11 @@ class AuroraX(AsyncContextManagerMixin):
         """
         engine = self._open_engine
         target = None if folder is None else Path(folder)
-        names = name or _file_name(form)
+        names = name or _file_name(format)
         taken: set[str] = set()
         # What is wrong with every query is said once, and before anything is sent.
         Deadline(deadline_s)
-        check_form(form)
+        check_format(format)
         encode_format(response_format)
 
         async def search(index: int, query: Query, work: Work) -> None:
@@ -195,7 +195,7 @@ class AuroraX(AsyncContextManagerMixin):
             await ensure_writable(path)
             request = await searches.submit_until(query, response_format, deadline)
             work.request_id = request.request_id
-            work.saved = await request.save(path, form, True, deadline)
+            work.saved = await request.save(path, format, True, deadline)
 
         return Run(queries, search, at_once=at_once, start=engine.start)
 
@@ -346,8 +346,8 @@ def _path_inside(folder: Path, name: str, taken: set[str]) -> Path:
     return folder / name
 
 
-def _file_name(form: Form) -> Callable[[int, Query], str]:
-    ending = "jsonl" if form == "jsonl" else "json"
+def _file_name(format: Format) -> Callable[[int, Query], str]:
+    ending = "jsonl" if format == "jsonl" else "json"
 
     def name(index: int, query: Query) -> str:
         start, end = (to_wire(moment).replace("-", "").replace(":", "") for moment in (query.start, query.end))

@@ -46,7 +46,7 @@ from aurora_async.errors import (
     TooManyRequests,
 )
 from aurora_async.http import shown_url
-from aurora_async.transfer import Form, Saved, ensure_writable
+from aurora_async.transfer import Format, Saved, ensure_writable
 from aurora_async.transfer.tables import Records
 
 __all__ = ["LogLevel", "QueryDocument", "ResponseFormat", "Searches", "encode_format", "refusal_told"]
@@ -270,7 +270,7 @@ class Searches(Generic[QueryT, RecordT]):
         query: QueryT | QueryDocument,
         target: Path | str,
         *,
-        form: Form = "json",
+        format: Format = "json",
         overwrite: bool = True,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
@@ -282,17 +282,17 @@ class Searches(Generic[QueryT, RecordT]):
         query = self._query(query)
         self._engine.check_open()
         deadline = Deadline(deadline_s)
-        path = file_in(target, f"{uuid.uuid4()}_data", form)
+        path = file_in(target, f"{uuid.uuid4()}_data", format)
         await ensure_writable(path, overwrite=overwrite)
         if self._fits_one_exchange(query):
             try:
                 with refusal_told():
-                    return await self._one_exchange(query, response_format).save(path, form, overwrite, deadline)
+                    return await self._one_exchange(query, response_format).save(path, format, overwrite, deadline)
             except _TRY_AS_REQUEST as error:
                 _log_fallback(error)
         request = await self.submit_until(query, response_format, deadline)
-        path = file_in(target, f"{request.request_id}_data", form)
-        return await request.save(path, form, overwrite, deadline)
+        path = file_in(target, f"{request.request_id}_data", format)
+        return await request.save(path, format, overwrite, deadline)
 
     @overload
     async def submit(

@@ -38,10 +38,10 @@ _LAST_LOOK_EVERY_S = 0.2
 
 @attrs.frozen
 class Output:
-    """Where the records go, in which form, and how long that may take."""
+    """Where the records go, in which format, and how long that may take."""
 
     out: str | None
-    form: Literal["json", "jsonl"]
+    format: Literal["json", "jsonl"]
     no_clobber: bool
     deadline_s: float | None
     response_format: Mapping[str, Any] | None = None
@@ -64,7 +64,7 @@ def search(common: Common, kind: str, query_file: str, output: Output) -> None:
 
         async def fetch(searches: Searches[Any, Any], target: Path) -> Saved:
             return await searches.download(
-                query, target, form=output.form, overwrite=not output.no_clobber,
+                query, target, format=output.format, overwrite=not output.no_clobber,
                 response_format=output.response_format, deadline_s=output.deadline_s,
             )  # fmt: skip
 
@@ -81,7 +81,7 @@ def get_data(common: Common, kind: str, request_id: str, output: Output) -> None
         async def fetch(searches: Searches[Any, Any], target: Path) -> Saved:
             request = searches.resume(request_id, response_format=output.response_format)
             return await request.download(
-                target, form=output.form, overwrite=not output.no_clobber, deadline_s=output.deadline_s
+                target, format=output.format, overwrite=not output.no_clobber, deadline_s=output.deadline_s
             )
 
         return fetch

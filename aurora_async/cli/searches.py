@@ -56,7 +56,7 @@ def _output_options(function: FunctionT) -> FunctionT:
         click.option("--no-clobber", is_flag=True, help="Fail instead of replacing an existing file."),
         click.option("--response-format", type=JSON, metavar="JSON",
                      help="Only these keys of the records; see template --response-format. @FILE reads a file."),
-        click.option("--format", "form", type=click.Choice(["json", "jsonl"]), default="json", show_default=True,
+        click.option("--format", type=click.Choice(["json", "jsonl"]), default="json", show_default=True,
                      help=_FORMAT_HELP),
         click.option("--out", "-o", type=FILE, metavar="FILE", default=None, help=_OUT_HELP),
     ):  # fmt: skip
@@ -138,12 +138,12 @@ def _add_searching(section: Section, kind: str) -> None:
     @common_options()
     @click.pass_obj
     def search(
-        common: Common, query: str, out: str | None, form: Literal["json", "jsonl"], no_clobber: bool,
+        common: Common, query: str, out: str | None, format: Literal["json", "jsonl"], no_clobber: bool,
         deadline_s: float | None, response_format: Any,
     ) -> None:  # fmt: skip
         from aurora_async.cli.search import Output, search
 
-        search(common, kind, query, Output(out, form, no_clobber, deadline_s, response_format))
+        search(common, kind, query, Output(out, format, no_clobber, deadline_s, response_format))
 
     @section.command("submit", short_help="Submit a query and print the request's identifier.")
     @_QUERY
@@ -234,13 +234,13 @@ def _add_requests(section: Section, kind: str) -> None:
     @common_options()
     @click.pass_obj
     def get_data(
-        common: Common, request_id: str, out: str | None, form: Literal["json", "jsonl"], no_clobber: bool,
+        common: Common, request_id: str, out: str | None, format: Literal["json", "jsonl"], no_clobber: bool,
         deadline_s: float | None, response_format: Any,
     ) -> None:  # fmt: skip
         """Fetch the result of a request made before, here or anywhere, waiting until it is ready."""
         from aurora_async.cli.search import Output, get_data
 
-        get_data(common, kind, request_id, Output(out, form, no_clobber, deadline_s, response_format))
+        get_data(common, kind, request_id, Output(out, format, no_clobber, deadline_s, response_format))
 
     @section.command("resubmit", short_help="Make a search once more.")
     @_REQUEST

@@ -24,10 +24,10 @@ from aurora_async.errors import (
     ResultMissing,
 )
 from aurora_async.http import Body, Session
-from aurora_async.transfer import Form, Saved, blocks, download, parse
+from aurora_async.transfer import Format, Saved, blocks, download, parse
 from aurora_async.transfer.tables import Records
 
-__all__ = ["RecordKind", "Result", "check_form", "file_in"]
+__all__ = ["RecordKind", "Result", "check_format", "file_in"]
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Result(Generic[RecordT]):
         self._tell(EventKind.DONE, records=len(records))
         return records
 
-    async def save(self, path: Path, form: Form, overwrite: bool, deadline: Deadline) -> Saved:
+    async def save(self, path: Path, format: Format, overwrite: bool, deadline: Deadline) -> Saved:
         """Stream the one body to the file `path`. A transfer that is cut is made again."""
 
         async def fetch(output: Output) -> Saved:
@@ -105,9 +105,9 @@ class Result(Generic[RecordT]):
                     return await download(
                         _Counted(body, self._tell),
                         path,
-                        form=form,
+                        format=format,
                         expected_records=output.records,
-                        sort_key=self._kind.sort_key if form == "json" else None,
+                        sort_key=self._kind.sort_key if format == "json" else None,
                         overwrite=overwrite,
                     )
 
@@ -184,17 +184,17 @@ class Result(Generic[RecordT]):
             raise
 
 
-def check_form(form: Form) -> None:
-    """Raise `InvalidInput` unless `form` is one of a file's forms."""
-    if form not in get_args(Form):
-        raise InvalidInput("form", f"{form!r} is unknown; use {', '.join(get_args(Form))}")
+def check_format(format: Format) -> None:
+    """Raise `InvalidInput` unless `format` is one of a file's forms."""
+    if format not in get_args(Format):
+        raise InvalidInput("format", f"{format!r} is unknown; use {', '.join(get_args(Format))}")
 
 
-def file_in(target: Path | str, stem: str, form: Form) -> Path:
+def file_in(target: Path | str, stem: str, format: Format) -> Path:
     """Return `target` itself, or, when it is an existing folder, the file `stem` of the right kind in it."""
-    check_form(form)
+    check_format(format)
     path = Path(target)
-    return path / f"{stem}.{'jsonl' if form == 'jsonl' else 'json'}" if path.is_dir() else path
+    return path / f"{stem}.{'jsonl' if format == 'jsonl' else 'json'}" if path.is_dir() else path
 
 
 class _Counted:

@@ -15,7 +15,7 @@ from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.events import EventKind
 from aurora_async.engine.protocol import Phase, RequestId, RequestStatus, Service
 from aurora_async.errors import AuroraError, RequestCancelled, RequestError, RequestFailed, ResultExpired
-from aurora_async.transfer import Form, Saved, ensure_writable
+from aurora_async.transfer import Format, Saved, ensure_writable
 from aurora_async.transfer.tables import Records
 
 __all__ = ["Request"]
@@ -97,13 +97,13 @@ class Request(Generic[RecordT]):
         return await self.collect(Deadline(deadline_s))
 
     async def download(
-        self, target: Path | str, *, form: Form = "json", overwrite: bool = True, deadline_s: float | None = None
+        self, target: Path | str, *, format: Format = "json", overwrite: bool = True, deadline_s: float | None = None
     ) -> Saved:
         """Wait, then stream the result to a file that is whole or not there. A transfer that is cut is made again.
 
         Args:
             target: The file, or an existing folder, in which it is called `<request_id>_data.json` (or `.jsonl`).
-            form: `json`, a list sorted by time as `aurorax-cli` writes it; `jsonl`, one record a line in the
+            format: `json`, a list sorted by time as `aurorax-cli` writes it; `jsonl`, one record a line in the
                 service's order; `body`, the service's bytes unchanged.
             overwrite: Whether a file of that name is replaced.
             deadline_s: Seconds for waiting and transferring together.
@@ -113,9 +113,9 @@ class Request(Generic[RecordT]):
             IncompleteBody, WrongContent: The body was cut, or holds another number of records than the status said.
         """
         deadline = Deadline(deadline_s)
-        path = file_in(target, f"{self.request_id}_data", form)
+        path = file_in(target, f"{self.request_id}_data", format)
         await ensure_writable(path, overwrite=overwrite)
-        return await self.save(path, form, overwrite, deadline)
+        return await self.save(path, format, overwrite, deadline)
 
     # The same inside a deadline that has begun before.
 
@@ -130,9 +130,9 @@ class Request(Generic[RecordT]):
         """Return all records."""
         return await (await self._result(deadline)).collect(deadline)
 
-    async def save(self, path: Path, form: Form, overwrite: bool, deadline: Deadline) -> Saved:
+    async def save(self, path: Path, format: Format, overwrite: bool, deadline: Deadline) -> Saved:
         """Stream the result to the file `path`."""
-        return await (await self._result(deadline)).save(path, form, overwrite, deadline)
+        return await (await self._result(deadline)).save(path, format, overwrite, deadline)
 
     async def _result(self, deadline: Deadline) -> Result[RecordT]:
         status = await self._ready(deadline)

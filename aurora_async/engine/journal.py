@@ -155,7 +155,7 @@ class Journal:
         return await self._database.apply(change)
 
     async def take(self, most: int) -> list[Entry]:
-        """Take up to `most` entries that are not over and that nobody else works on; they are ours until the lease ends."""
+        """Take up to `most` entries that are not over and that nobody else works on; ours until the lease ends."""
         over = [stage.value for stage in Stage if stage.is_over]
         name, now = self.owner.name, _now_us()
         until = now + int(self.lease_s * 1e6)

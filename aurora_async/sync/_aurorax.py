@@ -24,7 +24,7 @@ from aurora_async.errors import RunCancelled
 from aurora_async.sync._client import BlockingClient
 from aurora_async.sync._loop import BlockingLoop
 from aurora_async.sync._verbs import blocking, here, streaming
-from aurora_async.transfer import Form
+from aurora_async.transfer import Format
 from aurora_async.transfer.tables import Records
 
 __all__ = [
@@ -421,7 +421,7 @@ class AuroraX(BlockingClient[aurorax.AuroraX]):
         *,
         at_once: int = 100,
         folder: Path | str | None = None,
-        form: Form = "json",
+        format: Format = "json",
         name: Callable[[int, Query], str] | None = None,
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
@@ -434,7 +434,7 @@ class AuroraX(BlockingClient[aurorax.AuroraX]):
 
         async def make() -> AsyncRun[Query]:
             return self._asynchronous.run(
-                _read_aside(queries, 1), at_once=at_once, folder=folder, form=form, name=name,
+                _read_aside(queries, 1), at_once=at_once, folder=folder, format=format, name=name,
                 response_format=response_format, deadline_s=deadline_s,
             )  # fmt: skip
 

@@ -25,11 +25,11 @@ from aurora_async.errors import IncompleteBody, InvalidInput, WrongContent
 from aurora_async.transfer.cutter import RAW_BLOCK_BYTES, Block, RecordCounter, RecordCutter
 from aurora_async.transfer.sink import PartFile, Saved, pump, refuse_other_length
 
-__all__ = ["Body", "Form", "blocks", "download", "parse", "records"]
+__all__ = ["Body", "Format", "blocks", "download", "parse", "records"]
 
 T = TypeVar("T")
 
-Form = Literal["body", "json", "jsonl"]
+Format = Literal["body", "json", "jsonl"]
 
 _CHUNK_BYTES = 128 * 1024
 _WINDOW_BYTES = 2 * 1024 * 1024
@@ -144,7 +144,7 @@ async def download(
     target: Path,
     *,
     expected_records: int | None = None,
-    form: Form = "body",
+    format: Format = "body",
     sort_key: str | None = None,
     sha256: bool = True,
     overwrite: bool = True,
@@ -158,7 +158,7 @@ async def download(
         body: Borrowed.
         target: Final name; missing folders are made.
         expected_records: How many the status promised, None to accept any number.
-        form: `body` keeps the server's bytes. `jsonl` has one record a line, without white space, in the server's
+        format: `body` keeps the server's bytes. `jsonl` has one record a line, without white space, in the server's
             order. `json` is what `aurorax-cli` writes: a bare list, two spaces of indentation, ASCII; numbers are
             spelled as the server spelled them.
         sort_key: For `json`: sort by this text (`start`, `epoch`) of each record, equal ones in the server's order,
@@ -176,7 +176,7 @@ async def download(
     """
     started = time.monotonic()
     target = Path(target)
-    shape = _shape(form, sort_key, body.url)
+    shape = _shape(format, sort_key, body.url)
     async with PartFile(target, url=body.url, sha256=sha256, overwrite=overwrite) as part:
         async with contextlib.aclosing(_closable(body.chunks(_CHUNK_BYTES))) as chunks:
             received = await pump(chunks, part, shape.feed)
@@ -231,16 +231,16 @@ class _Shape(Protocol):
     def finish(self) -> Iterable[bytes]: ...
 
 
-def _shape(form: Form, sort_key: str | None, url: str) -> _Shape:
-    if form == "json":
+def _shape(format: Format, sort_key: str | None, url: str) -> _Shape:
+    if format == "json":
         return _Listed(sort_key, url)
     if sort_key is not None:
-        raise InvalidInput("sort_key", f"only form 'json' is sorted, not {form!r}")
-    if form == "jsonl":
+        raise InvalidInput("sort_key", f"only format 'json' is sorted, not {format!r}")
+    if format == "jsonl":
         return _Lines(url)
-    if form == "body":
+    if format == "body":
         return _AsSent(url)
-    raise InvalidInput("form", f"{form!r} is none of 'body', 'json', 'jsonl'")
+    raise InvalidInput("format", f"{format!r} is none of 'body', 'json', 'jsonl'")
 
 
 class _AsSent:

@@ -452,7 +452,7 @@ async def test_an_unwritable_target_is_refused_before_anything_is_sent(scripted:
 async def test_a_download_into_a_folder_is_named_after_the_request(scripted: Scripted, tmp_path: Path) -> None:
     """As the official command line does."""
     async with client_of(scripted) as client:
-        saved = await client.conjunctions.download(a_query(), tmp_path, form="jsonl")
+        saved = await client.conjunctions.download(a_query(), tmp_path, format="jsonl")
     assert saved.path == tmp_path / f"{next(iter(scripted.requests))}_data.jsonl"
     assert len(saved.path.read_text().splitlines()) == 3
 

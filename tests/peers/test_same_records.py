@@ -205,10 +205,10 @@ async def test_our_file_is_that_of_the_official_command_line_byte_for_byte(
     folder.mkdir()
     async with AuroraX(base_url=base_url) as client:
         searches = getattr(client, kind)
-        same = await searches.resume(ran.request_id).download(folder, form="json")
-        again = await searches.download(query, folder / "again.json", form="json")
+        same = await searches.resume(ran.request_id).download(folder, format="json")
+        again = await searches.download(query, folder / "again.json", format="json")
     async with AuroraX(base_url=base_url, synchronous=False) as client:
-        submitted = await getattr(client, kind).download(query, folder / "submitted.json", form="json")
+        submitted = await getattr(client, kind).download(query, folder / "submitted.json", format="json")
     assert Path(same.path).name == f"{ran.request_id}_data.json"
     assert same.records == len(json.loads(theirs)) > 90
     for saved in (same, again, submitted):

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aurora_async.errors import IncompleteBody, InvalidInput, MalformedAnswer, ResultMissing, WrongContent
-from aurora_async.transfer import Form, blocks, download, records
+from aurora_async.transfer import Format, blocks, download, records
 from aurora_async.transfer.sink import Saved
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-FORMS: list[Form] = ["body", "json", "jsonl"]
+FORMS: list[Format] = ["body", "json", "jsonl"]
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download_module, "_MERGED_BYTES", 2000)
 
 
-async def saved_as(text: bytes, folder: Path, form: Form, **settings: Any) -> tuple[bytes, Saved]:
-    saved = await download(Text(text), folder / "file", form=form, **settings)
+async def saved_as(text: bytes, folder: Path, format: Format, **settings: Any) -> tuple[bytes, Saved]:
+    saved = await download(Text(text), folder / "file", format=format, **settings)
     assert names(folder) == ["file"]
     written = saved.path.read_bytes()
     assert saved.bytes == len(written)
@@ -138,16 +138,16 @@ async def test_without_the_key_a_record_comes_last(tmp_path: Path) -> None:
     assert json.loads(written) == [{"start": "1"}, {"start": "2"}, {"a": 1}, {"start": None}, {"a": 2}]
     for wrong in ([{"start": "1"}, {"start": 5}], [{"start": "1"}, 7]):
         with pytest.raises(MalformedAnswer) as caught:
-            await download(Text(answer(wrong)), tmp_path / "other", form="json", sort_key="start")
+            await download(Text(answer(wrong)), tmp_path / "other", format="json", sort_key="start")
         assert caught.value.where.startswith("$.result[1]")
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("format", FORMS)
 @pytest.mark.parametrize("text", [b'{"result":[]}', b" [ ] "])
-async def test_an_empty_result(tmp_path: Path, form: Form, text: bytes) -> None:
+async def test_an_empty_result(tmp_path: Path, format: Format, text: bytes) -> None:
     """Nothing found is a result."""
-    written, saved = await saved_as(text, tmp_path, form, expected_records=0)
-    assert written == {"body": text, "json": b"[]", "jsonl": b""}[form]
+    written, saved = await saved_as(text, tmp_path, format, expected_records=0)
+    assert written == {"body": text, "json": b"[]", "jsonl": b""}[format]
     assert saved.records == 0
 
 
@@ -162,11 +162,11 @@ numbers = (
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(numbers, max_size=5), st.sampled_from(FORMS))
-def test_numbers_keep_the_spelling_of_the_server(spelled: list[str], form: Form) -> None:
+def test_numbers_keep_the_spelling_of_the_server(spelled: list[str], format: Format) -> None:
     """A measured value is copied, never computed: no form decodes it."""
     text = ('{"result":[' + ",".join(f'{{"v": {number}}}' for number in spelled) + "]}").encode()
     with tempfile.TemporaryDirectory() as folder:
-        written, _ = asyncio.run(saved_as(text, Path(folder), form))
+        written, _ = asyncio.run(saved_as(text, Path(folder), format))
     kept = [part.split(b":")[1].split(b"}")[0].strip().decode() for part in written.split(b'"v"')[1:]]
     assert kept == spelled
 
@@ -200,8 +200,8 @@ def test_json_is_that_of_json_dump(found: list[Any], indent: int | None, ascii_o
 # --- What goes wrong ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", FORMS)
-async def test_nothing_is_saved_of_a_wrong_body(tmp_path: Path, form: Form) -> None:
+@pytest.mark.parametrize("format", FORMS)
+async def test_nothing_is_saved_of_a_wrong_body(tmp_path: Path, format: Format) -> None:
     """Torn, of another count or length, an error document, not JSON: a clear error each, and no file."""
     found = conjunctions(300)
     text = answer(found)
@@ -209,7 +209,7 @@ async def test_nothing_is_saved_of_a_wrong_body(tmp_path: Path, form: Form) -> N
 
     async def refused(error: type[Exception], body: Text, expected_records: int | None = None) -> Any:
         with pytest.raises(error) as caught:
-            await download(body, target, form=form, expected_records=expected_records)
+            await download(body, target, format=format, expected_records=expected_records)
         assert names(tmp_path) == []
         assert body.closed
         return caught.value
@@ -233,9 +233,9 @@ async def test_nothing_is_saved_of_a_wrong_body(tmp_path: Path, form: Form) -> N
 async def test_a_form_that_does_not_exist_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     """Likewise a sort key where nothing is sorted."""
     body = Text(answer([]))
-    for form, sort_key in (("xml", None), ("body", "start"), ("jsonl", "start")):
+    for format, sort_key in (("xml", None), ("body", "start"), ("jsonl", "start")):
         with pytest.raises(InvalidInput):
-            await download(body, tmp_path / "file", form=form, sort_key=sort_key)  # type: ignore[arg-type]
+            await download(body, tmp_path / "file", format=format, sort_key=sort_key)  # type: ignore[arg-type]
     assert body.yielded == 0
 
 
@@ -250,7 +250,7 @@ async def test_a_cancelled_download_leaves_nothing(tmp_path: Path, steps: int, n
 
     async def work() -> None:
         with scope:
-            await download(Text(answer(found)), target, form="json", sort_key="start")
+            await download(Text(answer(found)), target, format="json", sort_key="start")
 
     task = asyncio.create_task(work())
     for _ in range(steps):
@@ -394,8 +394,8 @@ async def main():
         watching = asyncio.create_task(watch())
         with tempfile.TemporaryDirectory(dir=sys.argv[3]) as folder:
             sort_key = "epoch" if kind == "sorted" else None
-            form = "json" if kind == "sorted" else kind
-            count = (await download(Body(), Path(folder) / "f", form=form, sort_key=sort_key)).records
+            format = "json" if kind == "sorted" else kind
+            count = (await download(Body(), Path(folder) / "f", format=format, sort_key=sort_key)).records
     assert count == times * 2000 + 1
     note()
     print(before, most)

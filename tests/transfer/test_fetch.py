@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -466,10 +467,8 @@ async def test_cancelled_at_any_moment_it_leaves_the_old_file_or_the_new(
         for _ in range(steps):
             await asyncio.sleep(0.0005)
         task.cancel()
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await task
-        except asyncio.CancelledError:
-            pass
         assert (tmp_path / "x").read_bytes() in (b"old", DATA)
     await Fetcher(session, FetchOptions(exists="replace")).fetch(server.url, tmp_path / "x")
     assert (tmp_path / "x").read_bytes() == DATA
