@@ -1,57 +1,24 @@
 """An asyncio SDK for scientific services whose searches are submitted, polled and then downloaded."""
 
-from aurora_async.aurorax import (
-    AuroraX,
-    Conjunction,
-    ConjunctionQuery,
-    CustomLocationsBlock,
-    DataProduct,
-    DataProductQuery,
-    DataSource,
-    Ephemeris,
-    EphemerisQuery,
-    EventsBlock,
-    GroundBlock,
-    Location,
-    MetadataExpression,
-    MetadataFilter,
-    PairConjunction,
-    SpaceBlock,
-)
-from aurora_async.config import Config, Limits, Polling, Retries, Timeouts
-from aurora_async.engine import Event, EventKind, Outcome, Phase, Request, RequestStatus, Run
-from aurora_async.times import TimeRange
-from aurora_async.transfer import Saved
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "AuroraX",
-    "Config",
-    "Conjunction",
-    "ConjunctionQuery",
-    "CustomLocationsBlock",
-    "DataProduct",
-    "DataProductQuery",
-    "DataSource",
-    "Ephemeris",
-    "EphemerisQuery",
-    "Event",
-    "EventKind",
-    "EventsBlock",
-    "GroundBlock",
-    "Limits",
-    "Location",
-    "MetadataExpression",
-    "MetadataFilter",
-    "Outcome",
-    "PairConjunction",
-    "Phase",
-    "Polling",
-    "Request",
-    "RequestStatus",
-    "Retries",
-    "Run",
-    "Saved",
-    "SpaceBlock",
-    "TimeRange",
-    "Timeouts",
-]
+if TYPE_CHECKING:
+    from aurora_async._exports import *  # noqa: F403
+
+
+# Whoever imports a part of the package alone (the command line's help, the pytest plugin) does not pay for the rest.
+def __getattr__(name: str) -> Any:
+    if name.startswith("_") and name != "__all__":  # what Python itself looks for
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    exports = import_module("aurora_async._exports")
+    if name == "__all__" or name in exports.__all__:
+        value = globals()[name] = getattr(exports, name)
+        return value
+    if name in globals():  # a module below, which is imported by now
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *import_module("aurora_async._exports").__all__})

@@ -103,6 +103,8 @@ class Limits:
     A stream holds its connection as long as its reader takes: more streams than this, read in turns, wait for each
     other.
     """
+    windows_at_once: int = _count(8)
+    """Windows of one query that are under way, or wait on the service until it is their turn to be read."""
     requests_per_s: float | None = _positive(None)
     """Most exchanges started per second and host; None leaves the pace to the host's own 429 and 503."""
 

@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -40,7 +41,12 @@ class Database:
         synchronous: `FULL` has a commit on the disk before it is answered, through a power failure too; `NORMAL` has
             it with the operating system, so that only the process may die.
         wal: Whether to use WAL mode; None looks where the file lies.
+        first: Made together with a new file's schema, so that there is never one without the other.
         name: What the file is called in errors, as the field of what the user gave.
+
+    Raises:
+        InvalidInput: The file is no database, or of a newer version.
+        sqlite3.OperationalError: It cannot be opened or made.
     """
 
     def __init__(
@@ -50,19 +56,25 @@ class Database:
         *,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
         wal: bool | None = None,
+        first: Change[object] | None = None,
         name: str = "database",
     ) -> None:
         self.path = path
         self._synchronous = synchronous
         self._wal = wal if wal is not None else not is_on_network(path)
         self._loop = asyncio.get_running_loop()
-        self._connection = self.connect()
+        opened = list[sqlite3.Connection]()
         try:
-            self.found_version = _migrate(self._connection, path, migrations, name)
-            self._reader = self.connect()
-        except BaseException:
-            self._connection.close()
+            opened.append(self.connect())
+            self.found_version = _migrate(opened[0], path, migrations, first, name)
+            opened.append(self.connect())
+        except BaseException as error:
+            for connection in opened:
+                connection.close()
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                raise InvalidInput(name, f"{path} cannot be read: {error}; restore it, or move it away") from error
             raise
+        self._connection, self._reader = opened
         self._reading = threading.Lock()
         self._pending: list[_Pending[Any]] = []
         self._gathered = threading.Condition()
@@ -93,7 +105,7 @@ class Database:
     def apply(self, change: Change[T]) -> asyncio.Future[T]:
         """Have `change` made in the next transaction; the future holds what it returned, once that is committed.
 
-        One that raises is undone, alone.
+        One that raises is undone, alone; for that the others may be called once more.
         """
         answer: asyncio.Future[T] = self._loop.create_future()
         with self._gathered:
@@ -123,25 +135,27 @@ class Database:
             self._closing = True
             self._gathered.notify()
         await asyncio.to_thread(self._writer.join)
-        self._reader.close()
-        self._connection.close()
 
     # In the writer's thread -------------------------------------------------------------------------------------------
 
     def _write(self) -> None:
-        while True:
-            with self._gathered:
-                while not self._pending and not self._closing:
-                    self._gathered.wait()
-                batch, self._pending = self._pending, []
-            if not batch:
-                return
+        while batch := self._next():
             outcomes = self._commit(batch)
             try:
                 self._loop.call_soon_threadsafe(_settle, outcomes)
             except RuntimeError:
-                # The loop is gone: nobody waits for these answers any more, and the changes are made.
-                return
+                # The loop is gone, and nobody waits for answers any more: what is pending is written all the same.
+                self._closing = True
+        with self._reading:
+            self._reader.close()
+        self._connection.close()
+
+    def _next(self) -> list[_Pending[Any]]:
+        with self._gathered:
+            while not self._pending and not self._closing:
+                self._gathered.wait()
+            batch, self._pending = self._pending, []
+        return batch
 
     def _commit(self, batch: Sequence[_Pending[Any]]) -> list[_Outcome]:
         connection = self._connection
@@ -155,7 +169,7 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
             return outcomes
-        except Exception as error:
+        except BaseException as error:  # whatever it is, whoever waits for the change must hear of it
             if len(batch) == 1:
                 return [(batch[0][1], None, error)]
         # One of them is at fault: each for itself, so that the others do not suffer for it.
@@ -163,7 +177,7 @@ class Database:
 
 
 _Pending = tuple[Change[T], "asyncio.Future[T]"]
-_Outcome = tuple["asyncio.Future[Any]", Any, "Exception | None"]
+_Outcome = tuple["asyncio.Future[Any]", Any, "BaseException | None"]
 
 
 def _settle(outcomes: Iterable[_Outcome]) -> None:
@@ -176,28 +190,64 @@ def _settle(outcomes: Iterable[_Outcome]) -> None:
             answer.set_exception(error)
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str], name: str) -> int:
-    """Bring the schema up to date; return the version found, 0 for a new file."""
+def _migrate(
+    connection: sqlite3.Connection,
+    path: Path,
+    migrations: Sequence[str],
+    first: Change[object] | None,
+    name: str,
+) -> int:
+    """Bring the schema up to date, all of it or nothing; return the version found, 0 for a new file."""
+    if _version(connection) == len(migrations):
+        return len(migrations)
+    connection.execute("BEGIN IMMEDIATE")
     try:
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        raise InvalidInput(name, f"{path} cannot be read: {error}; restore it, or move it away") from error
-    if version > len(migrations):
-        reason = f"{path} was written by a newer aurora_async (schema {version}, this one knows {len(migrations)})"
-        raise InvalidInput(name, reason)
-    for number, script in enumerate(migrations[version:], start=version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
+        version = _version(connection)  # anew: another process may just have done it
+        if version > len(migrations):
+            reason = f"{path} was written by a newer aurora_async (schema {version}, this one knows {len(migrations)})"
+            raise InvalidInput(name, reason)
+        for script in migrations[version:]:
+            for statement in _statements(script):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        if version == 0 and first is not None:
+            first(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
     return version
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script, which `executescript` would not run inside a transaction."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _can_wal(connection: sqlite3.Connection) -> bool:
     """Try it: where memory cannot be shared, switching the mode, or the first look after it, fails."""
-    try:
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        return False
-    return bool(mode == "wal")
+    until = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                return False
+            time.sleep(0.01)  # another process is just switching; SQLite itself does not wait for that
+        else:
+            return bool(mode == "wal")
 
 
 def is_on_network(path: Path) -> bool:

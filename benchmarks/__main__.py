@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 
-from benchmarks import blocking_calls, large_body, many_searches
+from benchmarks import batch, blocking_calls, fetch, large_body, many_searches, to_parquet
 
 
 def main() -> None:
@@ -21,7 +21,10 @@ def main() -> None:
     with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
         found = {
             "many_searches": many_searches.main(peers),
+            "batch": batch.main([]),
             "large_body": large_body.main([]),
+            "to_parquet": to_parquet.main([]),
+            "fetch": fetch.main([]),
             "blocking_calls": blocking_calls.main([]),
         }
     if options.json:

@@ -32,10 +32,10 @@ def printed_by(code: str) -> str:
 
 @pytest.fixture(scope="module")
 def after_import() -> dict[str, Any]:
-    """What is there once a fresh interpreter has imported the package."""
+    """What is there once a fresh interpreter has imported everything the package offers by name."""
     code = """
 import json, logging, sys
-import aurora_async
+from aurora_async import *
 loggers = {name: logging.getLogger(name) for name in logging.root.manager.loggerDict if name.startswith("aurora_async")}
 handlers = [name for name, logger in {"root": logging.root, **loggers}.items() if logger.handlers]
 levels = sorted({logger.level for logger in loggers.values()})
@@ -54,6 +54,12 @@ def test_importing_the_package_imports_nothing_heavy(after_import: dict[str, Any
 def test_importing_the_package_imports_no_local_service(after_import: dict[str, Any]) -> None:
     """The client speaks to a server; it does not carry one about."""
     assert [name for name in after_import["modules"] if name.startswith("aurora_async.server")] == []
+
+
+def test_a_part_alone_costs_no_more_than_the_part() -> None:
+    """Every run of pytest loads the plugin, and every `--help` the command line: neither needs a client."""
+    code = "import sys, aurora_async, aurora_async.errors; print('aiohttp' in sys.modules, 'msgspec' in sys.modules)"
+    assert printed_by(code) == "False False"
 
 
 def test_importing_the_package_leaves_logging_alone(after_import: dict[str, Any]) -> None:
@@ -83,7 +89,7 @@ class Watched(dict):
         self.note(name)
         return super().__contains__(name)
 os.environ = Watched(os.environ)
-import aurora_async
+from aurora_async import *
 print(read)
 """
     assert printed_by(code) == "[]"
@@ -93,3 +99,10 @@ def test_every_name_in_all_exists_and_is_listed_once() -> None:
     """`from aurora_async import *` and the documentation are made from `__all__`."""
     assert aurora_async.__all__ == sorted(set(aurora_async.__all__))
     assert [name for name in aurora_async.__all__ if not hasattr(aurora_async, name)] == []
+    assert set(aurora_async.__all__) <= set(dir(aurora_async))
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    """`hasattr` and `getattr` with a default rely on it."""
+    assert not hasattr(aurora_async, "Aurora") and not hasattr(aurora_async, "_private")
+    assert aurora_async.errors.AuroraError.__module__ == "aurora_async.errors"

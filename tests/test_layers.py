@@ -15,18 +15,19 @@ PACKAGE = Path(aurora_async.__file__).parent
 NAME = PACKAGE.name
 
 LAYERS = (
-    ("errors", "config", "times"),
+    ("errors", "config", "times", "processes", "database"),
     ("http",),
     ("transfer",),
     ("engine",),
+    ("display",),
     ("aurorax", "srs", "jsoc", "imap"),
     ("sync", "compat", "plots"),
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-SERVICES = LAYERS[4]
+SERVICES = LAYERS[5]
 # The package's own `__init__` holds what applications see, so it stands above the services and below the facades.
-RANK[""] = RANK["aurorax"]
+RANK[""] = RANK["_exports"] = RANK["aurorax"]
 # What the local services share with a service's client: the words and the wire, never the client.
 SHARED_WITH_SERVER = ("models", "filters", "wire", "keywords", "recordset", "filenames")
 ABOVE_ALL = ("testing", "__main__")
@@ -37,10 +38,11 @@ HEAVY = {
     "sgp4": {"server": "anywhere"},
     "aacgmv2": {"aurorax.geometry": "lazily", "server": "lazily"},
     "pandas": {"transfer.tables": "lazily"},
-    "pyarrow": {"transfer.tables": "lazily"},
+    "pyarrow": {"transfer": "lazily"},
     "matplotlib": {"plots": "lazily"},
     "dask": {"engine.cluster": "lazily"},
     "distributed": {"engine.cluster": "lazily"},
+    "fsspec": {"engine.remote": "lazily"},
 }
 NEVER = ("pyaurorax", "pyucalgarysrs", "drms", "imap_data_access", "tests", "benchmarks", "shared")
 
@@ -146,7 +148,8 @@ def more_than_exports(tree: ast.Module) -> Iterator[tuple[int, str]]:
         docstring = number == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         exports = isinstance(node, ast.Assign) and [ast.unparse(name) for name in node.targets] == ["__all__"]
         answers = isinstance(node, ast.FunctionDef) and node.name in ("__getattr__", "__dir__")  # for what is not there
-        if not (docstring or exports or answers or isinstance(node, ast.Import | ast.ImportFrom)):
+        for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not (docstring or exports or answers or for_types or isinstance(node, ast.Import | ast.ImportFrom)):
             yield node.lineno, "an __init__ re-exports and does nothing else"
 
 

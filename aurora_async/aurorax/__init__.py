@@ -6,6 +6,7 @@ from aurora_async.aurorax.client import AuroraX
 from aurora_async.aurorax.conjunctions import ConjunctionSearches
 from aurora_async.aurorax.data_products import DataProductSearches
 from aurora_async.aurorax.ephemeris import EphemerisSearches
+from aurora_async.aurorax.files import FetchedProduct
 from aurora_async.aurorax.filters import MetadataExpression, MetadataFilter
 from aurora_async.aurorax.models import (
     Conjunction,
@@ -25,6 +26,7 @@ from aurora_async.aurorax.models import (
     SchemaField,
     SpaceBlock,
 )
+from aurora_async.aurorax.plans import Plan, PlannedSearch
 from aurora_async.aurorax.records import ChunkOutcome, UploadFailed, UploadReport
 from aurora_async.aurorax.searches import Searches
 from aurora_async.aurorax.sources import NoSuchSource, Sources
@@ -49,12 +51,15 @@ __all__ = [
     "EphemerisQuery",
     "EphemerisSearches",
     "EventsBlock",
+    "FetchedProduct",
     "GroundBlock",
     "Location",
     "MetadataExpression",
     "MetadataFilter",
     "NoSuchSource",
     "PairConjunction",
+    "Plan",
+    "PlannedSearch",
     "Query",
     "SchemaField",
     "SearchRequest",

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,22 +17,27 @@ from anyio import AsyncContextManagerMixin
 
 from aurora_async.aurorax.admin import Account, Administration
 from aurora_async.aurorax.availability import AvailabilityCounts
+from aurora_async.aurorax.batches import SearchDesk, Window, planned
 from aurora_async.aurorax.conjunctions import ConjunctionSearches
 from aurora_async.aurorax.data_products import DataProductSearches
 from aurora_async.aurorax.ephemeris import EphemerisSearches
 from aurora_async.aurorax.models import Query
+from aurora_async.aurorax.plans import Plan, PlannedSearch, searches_of
 from aurora_async.aurorax.searches import ResponseFormat, Searches, encode_format
 from aurora_async.aurorax.sources import Sources
 from aurora_async.aurorax.wire import KINDS, decode_answer, kind_of
 from aurora_async.config import Config
-from aurora_async.engine import Engine, Events, Run
-from aurora_async.engine.collect import check_format
+from aurora_async.engine import BatchFolder, Engine, Events, Run
+from aurora_async.engine.batch import Batch, Collecting, Collector
+from aurora_async.engine.cluster import ClusterLike, check_cluster, on_cluster
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.manager import Work
+from aurora_async.engine.remote import check_address
+from aurora_async.engine.split import check_window
 from aurora_async.errors import BadRequest, ClientClosed, InvalidInput, MalformedAnswer, Unauthorized, bare
 from aurora_async.http import Answer, Session, shown_url
 from aurora_async.times import parse_wire, to_wire
-from aurora_async.transfer import Format, ensure_writable
+from aurora_async.transfer import Format, check_format, ending, ensure_writable
 
 __all__ = ["AuroraX"]
 
@@ -153,6 +159,7 @@ class AuroraX(AsyncContextManagerMixin):
         format: Format = "json",
         name: Callable[[int, Query], str] | None = None,
         response_format: ResponseFormat | None = None,
+        window: Window | None = None,
         deadline_s: float | None = None,
     ) -> Run[Query]:
         """Make many searches, of any kind, and give their outcomes in order of completion.
@@ -166,9 +173,10 @@ class AuroraX(AsyncContextManagerMixin):
             queries: Any number of them, also endless or asynchronous: they are taken when there is room.
             at_once: How many are under way on the service at one moment.
             folder: Where results are streamed to, a file each; None collects the records in memory.
-            format: Of the files: `json`, `jsonl` or `body`, see `Request.download`.
+            format: Of the files: `json`, `jsonl`, `csv`, `parquet` or `body`, see `Request.download`.
             name: Gives a file's name for the number and the query; by default kind, start, end and a counter.
             response_format: Asked of every result.
+            window: Longer searches are cut into windows, each a request, and merged again; see `Searches`.
             deadline_s: For each query.
 
         A search that fails is an outcome with an `error`; the others go on.
@@ -181,23 +189,119 @@ class AuroraX(AsyncContextManagerMixin):
         Deadline(deadline_s)
         check_format(format)
         encode_format(response_format)
+        if window is not None and window != "auto":
+            check_window(window)
 
         async def search(index: int, query: Query, work: Work) -> None:
             kind = kind_of(query)
             searches = _SEARCHES[kind.name](self._open_engine, kind, synchronous=self._synchronous)
             deadline = Deadline(deadline_s)
             if target is None:
-                request = await searches.submit_until(query, response_format, deadline)
-                work.request_id = request.request_id
-                work.records = await request.collect(deadline)
+                answer = await searches.answer(query, response_format, window, deadline)
+                work.request_id = answer.request_id
+                work.records = await answer.collect(deadline)
                 return
             path = _path_inside(target, names(index, query), taken)
             await ensure_writable(path)
-            request = await searches.submit_until(query, response_format, deadline)
-            work.request_id = request.request_id
-            work.saved = await request.save(path, format, True, deadline)
+            answer = await searches.answer(query, response_format, window, deadline)
+            work.request_id = answer.request_id
+            work.saved = await answer.save(path, format, True, deadline)
 
         return Run(queries, search, at_once=at_once, start=engine.start)
+
+    def batch(
+        self,
+        folder: Path | str,
+        queries: Plan | Iterable[Query | PlannedSearch] = (),
+        *,
+        format: Format | None = None,
+        window: Window | None = None,
+        response_format: ResponseFormat | None = None,
+        reuse: Iterable[Path | str] = (),
+        cluster: ClusterLike | None = None,
+        outputs: str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        dataset: Path | str | None = None,
+    ) -> Batch:
+        """Keep many searches in a folder, so that they survive whatever ends this process; see `Batch`.
+
+        ```python
+        async with client.batch("survey", queries, format="parquet") as batch:
+            async for entry in batch.run():
+                print(entry.path, entry.error or f"{entry.records} records")
+        ```
+
+        Args:
+            folder: Holds the journal, a file a query, `manifest.json` and `report.md`.
+            queries: A plan, or queries; those the folder knows already are not added again. Equal ones are run once.
+            format: Of the files: `jsonl` by default, or `json`, `csv`, `parquet`, `body`.
+            window: Longer searches are cut into windows, each a request, and merged to one file again.
+            response_format: Asked of every result.
+            reuse: Folders of other batches: what they have is taken from there.
+            cluster: Whose workers fetch and write the results: address of a dask.distributed scheduler, `"local"`, how
+                many processes to start here, or what `open_cluster` gave. All must see the folder, or the `outputs`.
+            outputs: Address of another place for the files (`s3://bucket/survey`, whatever fsspec knows); the folder
+                keeps journal and manifest.
+            storage_options: What fsspec is told beside that address, such as credentials; they are not kept.
+            dataset: Folder of one Parquet dataset, partitioned by program, platform and day (`append`), to which every
+                result is added, once, besides its own file (JSON Lines). Several batches may share it.
+
+        What is None is as the plan says, or else as the folder was begun.
+        """
+        plan = queries if isinstance(queries, Plan) else Plan(searches=())
+        begun = BatchFolder(folder)
+        kept = begun.facts() if begun.is_batch else {}
+        chosen_format: Format = format or plan.format or kept.get("format") or "jsonl"
+        trees = (response_format, plan.response_format, kept.get("response_format"))
+        chosen_tree = next((tree for tree in trees if tree is not None), None)
+        chosen_window = window or plan.window
+        if chosen_window not in (None, "auto"):
+            check_window(chosen_window)
+        check_format(chosen_format)
+        encode_format(chosen_tree)
+        if cluster is not None:
+            check_cluster(cluster)
+        facts = {
+            "name": plan.name,
+            "service": shown_url(self.config.base_url),
+            "format": chosen_format,
+            "response_format": chosen_tree,
+            "window": None if chosen_window is None else str(chosen_window),
+            "outputs": None if outputs is None else check_address(outputs),
+            "dataset": None if dataset is None else str(Path(dataset).absolute()),
+        }
+        if dataset is not None:
+            if chosen_format != "jsonl" or chosen_tree is not None or outputs is not None:
+                reason = (
+                    "is made from whole records in local files: with format jsonl, without response_format, outputs"
+                )
+                raise InvalidInput("dataset", reason)
+            check_format("parquet")
+        return Batch(
+            folder,
+            self._desk(chosen_tree, chosen_window),
+            planned(searches_of(queries), format=chosen_format, response_format=chosen_tree),
+            facts={name: value for name, value in facts.items() if value is not None},
+            reuse=reuse,
+            crew=None if cluster is None else partial(on_cluster, cluster),
+            storage_options=storage_options,
+        )
+
+    def _desk(self, response_format: ResponseFormat | None = None, window: Window | None = None) -> SearchDesk:
+        return SearchDesk(
+            self._open_engine,
+            {name: getattr(self, name) for name in KINDS},
+            self.availability,
+            self._remote,
+            response_format=response_format,
+            window=window,
+        )
+
+    def _remote(self) -> Collecting:
+        if self._is_logged_in:
+            raise InvalidInput("cluster", "a login (authenticate) is not handed to its workers; use an API key")
+        # Once: whoever handed out the request counts the tries, and waits between them, for all workers.
+        return partial(_collector, attrs.evolve(self.config, retries=attrs.evolve(self.config.retries, attempts=1)))
 
     async def authenticate(self, email_address: str, password: str) -> Account:
         """Log in, and return one's account; all that this client sends from now on is sent by it.
@@ -311,6 +415,13 @@ class AuroraX(AsyncContextManagerMixin):
         return self._engine
 
 
+@asynccontextmanager
+async def _collector(config: Config) -> AsyncGenerator[Collector, None]:
+    """Collect in another process."""
+    async with AuroraX(config) as client:
+        yield client._desk().collect
+
+
 def _param(value: object) -> str | list[str]:
     if isinstance(value, list | tuple):
         return [_text(one) for one in value]
@@ -347,10 +458,8 @@ def _path_inside(folder: Path, name: str, taken: set[str]) -> Path:
 
 
 def _file_name(format: Format) -> Callable[[int, Query], str]:
-    ending = "jsonl" if format == "jsonl" else "json"
-
     def name(index: int, query: Query) -> str:
         start, end = (to_wire(moment).replace("-", "").replace(":", "") for moment in (query.start, query.end))
-        return f"{kind_of(query).name}_{start}_{end}_{index:06d}.{ending}"
+        return f"{kind_of(query).name}_{start}_{end}_{index:06d}.{ending(format)}"
 
     return name

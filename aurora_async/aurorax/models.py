@@ -24,6 +24,7 @@ __all__ = [
     "DATA_PRODUCT_TYPES",
     "HEMISPHERES",
     "MAX_BLOCKS",
+    "MAX_EPHEMERIS_SPAN",
     "ROLES",
     "SOURCE_TYPES",
     "Conjunction",
@@ -44,6 +45,7 @@ __all__ = [
     "SchemaField",
     "SpaceBlock",
     "check_distance",
+    "check_one_request",
     "east_or_west",
     "make_aware",
 ]
@@ -399,7 +401,7 @@ class EphemerisQuery(_TimeLimited):
     """Positions and footprints of data sources, one record a minute while they took data.
 
     `programs`, `platforms`, `instrument_types` name the data sources (at least one of them), `metadata_filter` selects
-    records. The service takes at most one month.
+    records. The service takes at most one month (31 days) in one request; longer queries are searched in windows.
 
     Source: AuroraX API, POST api/v1/ephemeris/search.
     """
@@ -414,11 +416,6 @@ class EphemerisQuery(_TimeLimited):
     def __attrs_post_init__(self) -> None:
         self._check_range()
         _check_restricted(self)
-        if self.duration > MAX_EPHEMERIS_SPAN:
-            days = self.duration / timedelta(days=1)
-            raise InvalidQuery(
-                "end", f"the range is {days:.1f} days long; the service takes at most one month (31 days)"
-            )
 
 
 @attrs.frozen(kw_only=True)
@@ -452,6 +449,14 @@ Query = ConjunctionQuery | EphemerisQuery | DataProductQuery
 def _check_restricted(query: EphemerisQuery | DataProductQuery) -> None:
     if not (query.programs or query.platforms or query.instrument_types):
         raise InvalidQuery("programs", "name at least one program, platform or instrument type")
+
+
+def check_one_request(query: Query) -> None:
+    """Raise `InvalidQuery` for a query that the service does not take as one request."""
+    if isinstance(query, EphemerisQuery) and query.duration > MAX_EPHEMERIS_SPAN:
+        days = query.duration / timedelta(days=1)
+        reason = f"the range is {days:.1f} days long; the service takes at most one month (31 days) in one request"
+        raise InvalidQuery("end", f"{reason}, so it has to be searched in windows")
 
 
 def check_distance(field: str, limit: object) -> None:
@@ -600,6 +605,7 @@ class PairConjunction:
 
 @table(
     numbered=("data_sources",),
+    partition={"program": "data_sources.program", "platform": "data_sources.platform", "date": "start"},
     omit=("events",),
     shown=("start", "end", "conjunction_type", "program", "platform", "min_distance", "max_distance"),
     units={"min_distance": "km", "max_distance": "km"},
@@ -637,6 +643,7 @@ def _conjunction_repr(one: Conjunction | PairConjunction, sources: Iterable[Data
 
 @table(
     inline=("data_source",),
+    partition={"program": "data_source.program", "platform": "data_source.platform", "date": "epoch"},
     shown=("epoch", "program", "platform", "instrument_type", "location_geo_lat", "location_geo_lon", "nbtrace_lat",
            "nbtrace_lon", "sbtrace_lat", "sbtrace_lon"),
 )  # fmt: skip
@@ -670,6 +677,7 @@ class Ephemeris:
 
 @table(
     inline=("data_source",),
+    partition={"program": "data_source.program", "platform": "data_source.platform", "date": "start"},
     shown=("start", "end", "data_product_type", "program", "platform", "instrument_type", "url"),
 )
 @attrs.frozen(kw_only=True)

@@ -6,7 +6,7 @@ import logging
 import re
 import uuid
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, cast, get_args, overload
@@ -15,8 +15,11 @@ from urllib.parse import quote
 import attrs
 import msgspec
 
+from aurora_async.aurorax.availability import AvailabilityCounts
 from aurora_async.aurorax.formats import response_format as format_template
-from aurora_async.aurorax.models import Query
+from aurora_async.aurorax.models import ConjunctionQuery, Query, check_one_request
+from aurora_async.aurorax.splitting import Split, Window, fitting_window, windows
+from aurora_async.aurorax.windowed import WindowedResult
 from aurora_async.aurorax.wire import (
     Kind,
     decode_answer,
@@ -27,7 +30,7 @@ from aurora_async.aurorax.wire import (
     read_query,
     status_query,
 )
-from aurora_async.engine import Engine, LogEntry, Output, Request, RequestId, RequestStatus
+from aurora_async.engine import Engine, LogEntry, Output, Request, RequestId, RequestStatus, Service
 from aurora_async.engine.collect import RecordKind, Result, file_in
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.events import EventKind
@@ -46,10 +49,10 @@ from aurora_async.errors import (
     TooManyRequests,
 )
 from aurora_async.http import shown_url
-from aurora_async.transfer import Format, Saved, ensure_writable
+from aurora_async.transfer import Format, Saved, TableForm, ensure_writable, narrowed
 from aurora_async.transfer.tables import Records
 
-__all__ = ["LogLevel", "QueryDocument", "ResponseFormat", "Searches", "encode_format", "refusal_told"]
+__all__ = ["LogLevel", "QueryDocument", "ResponseFormat", "Searches", "Window", "encode_format", "refusal_told"]
 
 logger = logging.getLogger(__name__)
 
@@ -86,9 +89,12 @@ def encode_format(response_format: ResponseFormat | None, kind: Kind | None = No
     if kind is not None:
         _refuse_unknown_keys(response_format, format_template(kind.name), "response_format")
     try:
-        return msgspec.json.encode(response_format)
+        encoded = msgspec.json.encode(response_format)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput("response_format", f"is not JSON: {error}") from None
+    if kind is not None:
+        narrowed(kind.record_type, response_format)  # refuses what selects nothing
+    return encoded
 
 
 def _refuse_unknown_keys(wanted: Mapping[str, Any], known: Mapping[str, Any], place: str) -> None:
@@ -136,6 +142,7 @@ class _SearchService:
         return span, type(query)
 
     async def submit(self, query: Query, request_id: RequestId | None, *, sending: Callable[[], None]) -> RequestId:
+        check_one_request(query)
         body = msgspec.json.encode(query_document(query, request_id))
         with refusal_told():
             answer = await self.engine.session.exchange("POST", f"{self.kind.path}/search", body=body, sending=sending)
@@ -159,7 +166,10 @@ class _SearchService:
 
     def outputs(self, status: RequestStatus) -> Sequence[Output]:
         target = f"{self._path(status.request_id)}/data"
-        output = Output(name="data", target=target, records=status.records, size_bytes=status.result_bytes)
+        about = {}
+        with suppress(MalformedAnswer):  # a status without a query is one all the same
+            about["query"] = msgspec.json.encode(status_query(status.raw, target)).decode()
+        output = Output(name="data", target=target, records=status.records, size_bytes=status.result_bytes, about=about)
         if self.response_format is not None:
             output = attrs.evolve(output, method="POST", body=self.response_format)
         return [output]
@@ -181,6 +191,12 @@ class Searches(Generic[QueryT, RecordT]):
     identifier in one is left out, since a new search gets a new one. `response_format` is a tree of the record's keys
     with True at what is wanted; records then come as plain dictionaries with just that. `deadline_s` covers
     submitting, polling and fetching; None waits as long as it takes.
+
+    `window` cuts a query into windows of at most that length, each a request (`Limits.windows_at_once` at a time), and
+    merges their results to what the query itself would have given, conjunctions that were cut joined again; `"auto"`
+    chooses a length by what availability tells. None cuts only what the service does not take whole: ephemeris of more
+    than 31 days. A window that fails ends the others, and its error has a note that says which it was.
+    See `aurora_async.aurorax.splitting` for what of each kind lies at the seams.
     """
 
     def __init__(self, engine: Engine, kind: Kind, *, synchronous: bool = True) -> None:
@@ -191,17 +207,28 @@ class Searches(Generic[QueryT, RecordT]):
 
     @overload
     async def search(
-        self, query: QueryT | QueryDocument, *, response_format: None = None, deadline_s: float | None = None
+        self,
+        query: QueryT | QueryDocument,
+        *,
+        response_format: None = None,
+        window: Window | None = None,
+        deadline_s: float | None = None,
     ) -> Records[RecordT]: ...
     @overload
     async def search(
-        self, query: QueryT | QueryDocument, *, response_format: ResponseFormat, deadline_s: float | None = None
+        self,
+        query: QueryT | QueryDocument,
+        *,
+        response_format: ResponseFormat,
+        window: Window | None = None,
+        deadline_s: float | None = None,
     ) -> Records[dict[str, Any]]: ...
     async def search(
         self,
         query: QueryT | QueryDocument,
         *,
         response_format: ResponseFormat | None = None,
+        window: Window | None = None,
         deadline_s: float | None = None,
     ) -> Records[Any]:
         """Return all records that answer `query`, in the service's order.
@@ -209,40 +236,53 @@ class Searches(Generic[QueryT, RecordT]):
         Raises:
             InvalidQuery: The service refused the query; `reason` is its own wording.
             RequestFailed: The service accepted the query and later gave up on it.
-            DeadlineExceeded: Time ran out; the request lives on, and `resume(error.request_id)` picks it up.
+            DeadlineExceeded: Time ran out; the request lives on, and `resume(error.request_id)` picks it up. Windows
+                are cancelled.
         """
         query = self._query(query)
         self._engine.check_open()
         deadline = Deadline(deadline_s)
-        if self._fits_one_exchange(query):
+        split = await self._split(query, response_format, window, deadline)
+        if split is None and self._fits_one_exchange(query):
             try:
                 with refusal_told():
                     return await self._one_exchange(query, response_format).collect(deadline)
             except _TRY_AS_REQUEST as error:
                 _log_fallback(error)
-        request = await self.submit_until(query, response_format, deadline)
-        return await request.collect(deadline)
+        return await (await self._asked(query, split, response_format, deadline)).collect(deadline)
 
     @overload
     def stream(
-        self, query: QueryT | QueryDocument, *, response_format: None = None, deadline_s: float | None = None
+        self,
+        query: QueryT | QueryDocument,
+        *,
+        response_format: None = None,
+        window: Window | None = None,
+        deadline_s: float | None = None,
     ) -> AsyncGenerator[RecordT, None]: ...
     @overload
     def stream(
-        self, query: QueryT | QueryDocument, *, response_format: ResponseFormat, deadline_s: float | None = None
+        self,
+        query: QueryT | QueryDocument,
+        *,
+        response_format: ResponseFormat,
+        window: Window | None = None,
+        deadline_s: float | None = None,
     ) -> AsyncGenerator[dict[str, Any], None]: ...
     async def stream(
         self,
         query: QueryT | QueryDocument,
         *,
         response_format: ResponseFormat | None = None,
+        window: Window | None = None,
         deadline_s: float | None = None,
     ) -> AsyncGenerator[Any, None]:
         """Yield records as they arrive, in the service's order and in constant memory, however large the result."""
         query = self._query(query)
         self._engine.check_open()
         deadline = Deadline(deadline_s)
-        if self._fits_one_exchange(query):
+        split = await self._split(query, response_format, window, deadline)
+        if split is None and self._fits_one_exchange(query):
             yielded = False
             try:
                 async with aclosing(self._one_exchange(query, response_format).blocks(deadline)) as blocks:
@@ -259,8 +299,8 @@ class Searches(Generic[QueryT, RecordT]):
                 if yielded:
                     raise
                 _log_fallback(error)
-        request = await self.submit_until(query, response_format, deadline)
-        async with aclosing(request.blocks(deadline)) as blocks:
+        asked = await self._asked(query, split, response_format, deadline)
+        async with aclosing(asked.blocks(deadline)) as blocks:
             async for block in blocks:
                 for record in block:
                     yield record
@@ -273,26 +313,30 @@ class Searches(Generic[QueryT, RecordT]):
         format: Format = "json",
         overwrite: bool = True,
         response_format: ResponseFormat | None = None,
+        window: Window | None = None,
         deadline_s: float | None = None,
     ) -> Saved:
         """Search, and stream the result to a file that is whole or not there; see `Request.download`.
 
-        `target` is the file, or an existing folder, in which it is called `<request_id>_data.json` (or `.jsonl`).
+        `target` is the file, or an existing folder, in which it is called `<request_id>_data.json` (`.jsonl`, …); the
+        result of windows has an identifier of its own.
         """
         query = self._query(query)
         self._engine.check_open()
         deadline = Deadline(deadline_s)
         path = file_in(target, f"{uuid.uuid4()}_data", format)
         await ensure_writable(path, overwrite=overwrite)
-        if self._fits_one_exchange(query):
+        split = await self._split(query, response_format, window, deadline)
+        if split is None and self._fits_one_exchange(query):
             try:
                 with refusal_told():
                     return await self._one_exchange(query, response_format).save(path, format, overwrite, deadline)
             except _TRY_AS_REQUEST as error:
                 _log_fallback(error)
-        request = await self.submit_until(query, response_format, deadline)
-        path = file_in(target, f"{request.request_id}_data", format)
-        return await request.save(path, format, overwrite, deadline)
+        asked = await self._asked(query, split, response_format, deadline)
+        if asked.request_id is not None:
+            path = file_in(target, f"{asked.request_id}_data", format)
+        return await asked.save(path, format, overwrite, deadline)
 
     @overload
     async def submit(
@@ -309,7 +353,10 @@ class Searches(Generic[QueryT, RecordT]):
         response_format: ResponseFormat | None = None,
         deadline_s: float | None = None,
     ) -> Request[Any]:
-        """Submit `query` and return the request; nothing of it is waited for."""
+        """Submit `query` and return the request; nothing of it is waited for.
+
+        It is one request: ephemeris of more than 31 days, which the other verbs cut into windows, is refused.
+        """
         query = self._query(query)
         return await self.submit_until(query, response_format, Deadline(deadline_s))
 
@@ -323,8 +370,8 @@ class Searches(Generic[QueryT, RecordT]):
         Cancelling the task that waits for it leaves the request alone, since others may wait for it too.
         """
         _path(self._kind, request_id)
-        service = self._service(response_format)
-        return Request(self._engine, service, request_id, self._records(response_format), attached=False)
+        service = self.service(response_format)
+        return Request(self._engine, service, request_id, self.record_kind(response_format), attached=False)
 
     async def describe(self, query: QueryT | QueryDocument) -> str:
         """Return the service's description of `query` in words."""
@@ -416,8 +463,17 @@ class Searches(Generic[QueryT, RecordT]):
 
     # Inside -----------------------------------------------------------------------------------------------------------
 
-    def _service(self, response_format: ResponseFormat | None = None) -> _SearchService:
+    def service(self, response_format: ResponseFormat | None = None) -> Service[QueryT]:
+        """Return this kind of search as the engine sees it."""
         return _SearchService(self._kind, self._engine, encode_format(response_format, self._kind))
+
+    def handle(
+        self, request_id: RequestId, query: QueryT, response_format: ResponseFormat | None, *, attached: bool = True
+    ) -> Request[RecordT]:
+        """Return a handle of a request of ours; `attached` when it was submitted just now."""
+        service = self.service(response_format)
+        records = self.record_kind(response_format, query)
+        return Request(self._engine, service, request_id, records, query=query, attached=attached)
 
     def _query(self, query: QueryT | QueryDocument) -> QueryT:
         if isinstance(query, Mapping | str | bytes):
@@ -456,15 +512,48 @@ class Searches(Generic[QueryT, RecordT]):
             if not isinstance(facts.get("error"), _TRY_AS_REQUEST):
                 self._engine.emit(kind, self._kind, label, query=query, **facts)
 
-        return Result(self._engine.session, [output], self._records(response_format), tell, request_id=None)
+        return Result(self._engine.session, [output], self.record_kind(response_format, query), tell, request_id=None)
+
+    async def answer(
+        self, query: QueryT, response_format: ResponseFormat | None, window: Window | None, deadline: Deadline
+    ) -> Request[RecordT] | WindowedResult[RecordT]:
+        """Submit `query`, in windows where that is asked for or needed: to be collected, saved, or read in blocks."""
+        split = await self._split(query, response_format, window, deadline)
+        return await self._asked(query, split, response_format, deadline)
+
+    async def _asked(
+        self, query: QueryT, split: Split[QueryT] | None, response_format: ResponseFormat | None, deadline: Deadline
+    ) -> Request[RecordT] | WindowedResult[RecordT]:
+        if split is None:
+            return await self.submit_until(query, response_format, deadline)
+        service = self.service(split.asked_format)
+        return WindowedResult(self._engine, service, split, self.record_kind(response_format, query))
+
+    async def _split(
+        self, query: QueryT, response_format: ResponseFormat | None, window: Window | None, deadline: Deadline
+    ) -> Split[QueryT] | None:
+        """Return the windows of `query`; None when it is one request."""
+        encode_format(response_format, self._kind)
+        if window == "auto":
+            window = None
+            if not self._fits_one_exchange(query):
+                with deadline.scope("choosing a window"):
+                    window = await fitting_window(query, AvailabilityCounts(self._engine))
+        found = windows(query, window)
+        return Split(query, found, response_format) if len(found) > 1 else None
 
     async def submit_until(
         self, query: QueryT, response_format: ResponseFormat | None, deadline: Deadline
     ) -> Request[RecordT]:
         """As `submit`, inside a deadline that has begun before."""
-        service = self._service(response_format)
-        request_id = await self._engine.submit(service, query, deadline)
-        return Request(self._engine, service, request_id, self._records(response_format), query=query)
+        request_id = await self._engine.submit(self.service(response_format), query, deadline)
+        return self.handle(request_id, query, response_format)
 
-    def _records(self, response_format: ResponseFormat | None) -> RecordKind[RecordT]:
-        return RecordKind(self._kind.record_type if response_format is None else None, self._kind.sort_key)
+    def record_kind(self, response_format: ResponseFormat | None, query: QueryT | None = None) -> RecordKind[RecordT]:
+        about = {} if query is None else {"query": msgspec.json.encode(query_document(query)).decode()}
+        places = len(query.blocks) if isinstance(query, ConjunctionQuery) else None
+        record_type = self._kind.record_type
+        if response_format is None:
+            return RecordKind(record_type, self._kind.sort_key, TableForm(record_type, places, about))
+        table = TableForm(narrowed(record_type, response_format), places, about)
+        return RecordKind(None, self._kind.sort_key, table)

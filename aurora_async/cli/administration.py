@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from aurora_async.cli import numbers
 from aurora_async.cli.client import ask
 from aurora_async.cli.exits import Common
 from aurora_async.cli.listing import Column, Listing, note
 from aurora_async.cli.options import Section, WholeNumber, common_options, confirm, listing_options, yes_option
+from aurora_async.display import numbers
 
 __all__ = ["accounts", "requests"]
 

@@ -17,8 +17,9 @@ COMPLETE_VARIABLE = "_AURORA_ASYNC_COMPLETE"
 """What a shell sets when it asks how a line may go on."""
 
 _HEADINGS = {
-    "Searches": ("conjunctions", "ephemeris", "data-products"),
+    "Searches": ("conjunctions", "ephemeris", "data-products", "batch"),
     "What there is": ("sources", "availability"),
+    "Files": ("fetch",),
     "The server": ("check", "request", "time-zones", "to-utc", "requests", "accounts"),
     "This computer": ("demo", "serve", "completion", "aurorax-cli"),
 }
@@ -26,8 +27,10 @@ _LAZY = {
     "conjunctions": ("searches:conjunctions", "When footprints came close: spacecraft, imagers, events."),
     "ephemeris": ("searches:ephemeris", "Positions and footprints, minute by minute."),
     "data-products": ("searches:data_products", "Keograms, montages, movies and plots."),
+    "batch": ("batch:batch", "Many searches in a folder, stopped and gone on with at any moment."),
     "sources": ("sources:sources", "Spacecraft, instruments and event lists."),
     "availability": ("availability:availability", "How many records there are, day by day."),
+    "fetch": ("fetch:fetch", "Fetch files from URLs, and go on where it stopped."),
     "check": ("utilities:check", "See whether the server answers, and your key is accepted."),
     "request": ("utilities:request", "Send any request and print the answer."),
     "time-zones": ("utilities:time_zones", "List the time zones that to-utc knows."),
@@ -87,7 +90,8 @@ def root() -> None:
       aurora-async serve --port 8080
       aurora-async --base-url http://127.0.0.1:8080 conjunctions search query.json
 
-    Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong input, 130 Ctrl-C.
+    Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong input, 130 Ctrl-C; of a
+    batch also 3, some of its searches failed, and 4, all of them did.
     """
 
 
@@ -109,11 +113,15 @@ def root() -> None:
               help="Worker processes; 0 computes in threads.  [default: one a core, at most 4]")  # fmt: skip
 @click.option("--server-time", "server_time_s", type=Number(0), default=0.0, metavar="SECONDS",
               help="Let every search take at least this long, as the real server's do.  [default: 0]")  # fmt: skip
+@click.option("--faults", "faults_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Let things go wrong by the rules in this TOML or JSON file.")  # fmt: skip
+@click.option("--product-urls", type=click.Choice(["published", "local"]), default="published", show_default=True,
+              help="Where data products' URLs lead: to the real files, or to made-up ones here.")  # fmt: skip
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @common_options(service=False)
 def serve(
     host: str, port: int, data_dir: Path | None, keys: tuple[str, ...], people: tuple[str, ...], maintenance: bool,
-    workers: int | None, server_time_s: float, until_stdin_closes: bool,
+    workers: int | None, server_time_s: float, faults_file: Path | None, product_urls: str, until_stdin_closes: bool,
 ) -> None:  # fmt: skip
     """Run the local services until Ctrl-C or SIGTERM.
 
@@ -128,6 +136,16 @@ def serve(
 
     Roles are User, Maintainer, Owner and Administrator. Who has a key or logs in sees their own searches, and nobody
     else does but administrators.
+
+    To see how a program takes it when every tenth download breaks off, write to a file, and give it to --faults:
+
+    \b
+      [[faults]]
+      path = "*/data"
+      every = 10
+      cut_at = 0.5
+
+    While it runs, GET, POST and DELETE at /_local/faults show, add and remove such rules.
     """
     from aurora_async.cli.serve import serve
 
@@ -140,6 +158,8 @@ def serve(
         maintenance=maintenance,
         workers=workers,
         server_time_s=server_time_s,
+        faults_file=faults_file,
+        product_urls=product_urls,
         until_stdin_closes=until_stdin_closes,
     )
 

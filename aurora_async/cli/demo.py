@@ -23,14 +23,15 @@ from rich.text import Text
 
 from aurora_async.aurorax import AuroraX
 from aurora_async.aurorax.models import Query
-from aurora_async.cli import numbers
 from aurora_async.cli.demo_queries import PUBLISHED_COUNT, DemoSearch, demo_searches
 from aurora_async.cli.demo_server import local_server
 from aurora_async.cli.exits import PROGRAM, Failed, one_line, run
-from aurora_async.cli.progress import Tally, shown
-from aurora_async.cli.screen import console_for, words
+from aurora_async.cli.progress import shown
+from aurora_async.cli.screen import console_for
 from aurora_async.cli.serve import require_server
 from aurora_async.config import Config
+from aurora_async.display import Tally, numbers
+from aurora_async.display.tally import words
 from aurora_async.engine import Event, EventKind, Outcome, RequestStatus
 
 __all__ = ["demo"]
@@ -102,8 +103,7 @@ async def _searched(
             if not quiet:
                 console.print(f"It listens on {base_url}", soft_wrap=True)
                 console.print(f"Making {numbers.plural(len(wanted), 'search')} at once ...")
-            tally = Tally(totals)
-            with shown(console, tally, client.events, quiet=quiet), client.events.subscribe(keep_work):
+            with shown(client, Tally(totals), quiet=quiet), client.events.subscribe(keep_work):
                 began = time.monotonic()
                 run = client.run(
                     [search.query for search in wanted],

@@ -2,6 +2,7 @@
 
     0    done                    2    what was typed, or the query file, is wrong: nothing was sent
     1    it failed               130  Ctrl-C   143, 129  SIGTERM, SIGHUP   141  whoever read the output went away
+    3    a batch is over, and some of its searches have failed     4  and all of them have
 
 Importing this costs next to nothing: `--help` must not wait for an HTTP library.
 """
@@ -35,6 +36,10 @@ _LONGEST_LINE = 2000
 
 class Failed(AuroraError):
     """A command did not do what it was asked, for a reason that is a sentence of its own."""
+
+    def __init__(self, reason: str, code: int = 1) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class Terminated(BaseException):
@@ -124,6 +129,8 @@ def _told(error: BaseException, common: Common) -> int:
         with suppress(OSError):
             traceback.print_exception(error)
     code, text = _verdict(error)
+    if isinstance(error, AuroraError):
+        text = "; ".join((text, *getattr(error, "__notes__", ())))  # which window of a query it was
     if common.aftermath:
         text = f"{text}; {common.aftermath}"
     if text:
@@ -151,6 +158,8 @@ def _verdict(error: BaseException) -> tuple[int, str]:
             return 2, str(error)
         case InvalidInput():
             return 1, error.reason  # a port in use, a folder that cannot be made: right as typed, and impossible here
+        case Failed():
+            return error.code, str(error)
         case AuroraError():
             return 1, str(error)
         case BrokenPipeError():

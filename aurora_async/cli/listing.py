@@ -20,7 +20,7 @@ import attrs
 import click
 
 from aurora_async.cli.exits import Common, one_line
-from aurora_async.cli.numbers import count
+from aurora_async.display.numbers import count
 
 if TYPE_CHECKING:
     from rich.console import Console

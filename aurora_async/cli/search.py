@@ -9,23 +9,23 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import anyio
 import attrs
 import click
 
-from aurora_async.aurorax.searches import Searches
+from aurora_async.aurorax.searches import Searches, Window
 from aurora_async.aurorax.wire import KINDS
-from aurora_async.cli import numbers
 from aurora_async.cli.client import Access, searches_of
 from aurora_async.cli.exits import PROGRAM, Common, Failed, run
-from aurora_async.cli.progress import Tally, shown
+from aurora_async.cli.progress import shown
 from aurora_async.cli.queryfile import read_query_file
 from aurora_async.cli.screen import console_for
+from aurora_async.display import Tally, numbers
 from aurora_async.engine import Phase, RequestStatus
-from aurora_async.errors import AuroraError, DeadlineExceeded
-from aurora_async.transfer import Saved
+from aurora_async.errors import AuroraError, DeadlineExceeded, NotFound
+from aurora_async.transfer import Format, Saved
 
 __all__ = ["Output", "get_data", "search", "wait"]
 
@@ -41,10 +41,16 @@ class Output:
     """Where the records go, in which format, and how long that may take."""
 
     out: str | None
-    format: Literal["json", "jsonl"]
+    format: Format
     no_clobber: bool
     deadline_s: float | None
     response_format: Mapping[str, Any] | None = None
+    events: str | None = None
+    """The file that hears of what happens; - is stdout."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.to_stdout and self.events == "-":
+            raise click.UsageError("stdout takes either the records (--out -) or the events (--events -)")
 
     @property
     def to_stdout(self) -> bool:
@@ -55,7 +61,7 @@ class Output:
 Fetch = Callable[[Searches[Any, Any], Path], Awaitable[Saved]]
 
 
-def search(common: Common, kind: str, query_file: str, output: Output) -> None:
+def search(common: Common, kind: str, query_file: str, window: Window | None, output: Output) -> None:
     """Make the search that a file describes, and write its records."""
     access = Access.of(common)
 
@@ -65,7 +71,7 @@ def search(common: Common, kind: str, query_file: str, output: Output) -> None:
         async def fetch(searches: Searches[Any, Any], target: Path) -> Saved:
             return await searches.download(
                 query, target, format=output.format, overwrite=not output.no_clobber,
-                response_format=output.response_format, deadline_s=output.deadline_s,
+                response_format=output.response_format, window=window, deadline_s=output.deadline_s,
             )  # fmt: skip
 
         return fetch
@@ -89,13 +95,15 @@ def get_data(common: Common, kind: str, request_id: str, output: Output) -> None
     _write(common, access, kind, output, prepare)
 
 
-def wait(common: Common, kind: str, request_id: str, deadline_s: float | None) -> RequestStatus:
+def wait(
+    common: Common, kind: str, request_id: str, deadline_s: float | None, events: str | None = None
+) -> RequestStatus:
     """Return the status of a request once its result is ready."""
     access = Access.of(common)
 
     async def work() -> RequestStatus:
         async with access.client() as client:
-            with shown(console_for(sys.stderr), Tally({kind: 1}), client.events, quiet=common.quiet):
+            with shown(client, Tally({kind: 1}), quiet=common.quiet, events=events):
                 return await searches_of(client, kind).resume(request_id).wait(deadline_s=deadline_s)
 
     return run(work())
@@ -106,13 +114,13 @@ def _write(
     is_ours: bool = False,
 ) -> None:  # fmt: skip
     if not output.to_stdout:
-        saved = run(_fetched(common, access, kind, prepare, Path(output.out or "."), is_ours))
-        if not common.quiet:
+        saved = run(_fetched(common, access, kind, output, prepare, Path(output.out or "."), is_ours))
+        if not common.quiet and output.events != "-":  # events say it themselves
             click.echo(os.fsencode(saved.path))
         return
     # The whole result first, then its bytes: whoever reads them never gets half of one that failed.
     with tempfile.TemporaryDirectory(prefix=f"{PROGRAM}-") as folder:
-        saved = run(_fetched(common, access, kind, prepare, Path(folder), is_ours))
+        saved = run(_fetched(common, access, kind, output, prepare, Path(folder), is_ours))
         _copy_to_stdout(saved.path)
 
 
@@ -127,19 +135,20 @@ def _copy_to_stdout(path: Path) -> None:
 
 
 async def _fetched(
-    common: Common, access: Access, kind: str, prepare: Callable[[], Awaitable[Fetch]], target: Path, is_ours: bool
-) -> Saved:
+    common: Common, access: Access, kind: str, output: Output, prepare: Callable[[], Awaitable[Fetch]], target: Path,
+    is_ours: bool,
+) -> Saved:  # fmt: skip
     fetch = await prepare()
     console = console_for(sys.stderr)
     tally = Tally({kind: 1})
     async with access.client() as client:
         try:
-            with shown(console, tally, client.events, quiet=common.quiet):
+            with shown(client, tally, quiet=common.quiet, events=output.events):
                 saved = await fetch(searches_of(client, kind), target)
         except asyncio.CancelledError:
-            if is_ours and tally.rows:
-                (request_id,) = tally.rows
-                common.aftermath = await _aftermath(searches_of(client, kind), kind, request_id)
+            if is_ours:
+                for request_id in tally.request_ids:
+                    common.aftermath = await _aftermath(searches_of(client, kind), kind, request_id)
             raise
         except DeadlineExceeded as error:
             if error.request_id is None:
@@ -158,10 +167,13 @@ async def _aftermath(searches: Searches[Any, Any], kind: str, request_id: str) -
     """Say what became of a request that the client has cancelled, unless it was over; only a look can tell."""
     phase: Phase | None = None
     with anyio.move_on_after(_LAST_LOOKS_S, shield=True), suppress(AuroraError):
-        while phase is None or not phase.is_final:
-            if phase is not None:
-                await anyio.sleep(_LAST_LOOK_EVERY_S)
-            phase = (await searches.resume(request_id).refresh()).phase
+        try:
+            while phase is None or not phase.is_final:
+                if phase is not None:
+                    await anyio.sleep(_LAST_LOOK_EVERY_S)
+                phase = (await searches.resume(request_id).refresh()).phase
+        except NotFound:
+            return "the server has no such request"
     match phase:
         case None:
             return f"what became of request {request_id} is not known, see: {_command(kind, 'status', request_id)}"

@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from aurora_async.cli.client import ask, searches_of
 from aurora_async.cli.examples import EXAMPLES
 from aurora_async.cli.exits import Common, run
+from aurora_async.cli.fetch import fetch_options
 from aurora_async.cli.listing import Column, Listing, note, print_fields, print_json, print_text
 from aurora_async.cli.options import (
     FILE,
@@ -31,19 +32,53 @@ if TYPE_CHECKING:
     from aurora_async.aurorax import AuroraX
     from aurora_async.aurorax.models import Query
     from aurora_async.engine import RequestStatus
+    from aurora_async.transfer import Format
+    from aurora_async.transfer.fetch import Exists
 
 __all__ = ["conjunctions", "data_products", "ephemeris"]
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
-_FORMAT_HELP = "json: one sorted list, byte for byte as aurorax-cli writes it. jsonl: one record a line."
+_FORMAT_HELP = (
+    "json: one sorted list, byte for byte as aurorax-cli writes it. jsonl: one record a line. "
+    "csv, parquet: tables (parquet needs the extra of that name)."
+)
 _OUT_HELP = (
     "File to write, a folder to write into, or - for stdout. An existing file is replaced, as aurorax-cli does, but "
     "only when the new one is whole.  [default: <request id>_data.json here]"
 )
+
+
+class _Window(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
+    """A length of time, or `auto`."""
+
+    name = "length"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        from aurora_async.aurorax.plans import parse_window
+        from aurora_async.engine.split import check_window
+        from aurora_async.errors import InvalidInput
+
+        try:
+            window = parse_window(value)
+            return window if window == "auto" else check_window(window)
+        except InvalidInput as error:
+            self.fail(error.reason, param, ctx)
+
+
 _DEADLINE = click.option(
     "--deadline", "deadline_s", type=Number(min=0, min_open=True), metavar="SECONDS",
-    help="Give up after this long; the request lives on at the server.  [default: never]",
+    help="Give up after this long; the request lives on at the server, windows do not.  [default: never]",
+)  # fmt: skip
+_EVENTS = click.option(
+    "--events", type=FILE, metavar="FILE",
+    help="Append what happens to this file, as JSON Lines. - is stdout, which then has nothing else.",
+)  # fmt: skip
+_WINDOW = click.option(
+    "--window", type=_Window(), metavar="LENGTH",
+    help="Search in windows of at most this length (1d, 12h, 1w), several at a time, and merge what they give; auto "
+    "chooses one.  [default: windows only for ephemeris of more than 31 days, which the service does not take]",
 )  # fmt: skip
 _REQUEST = click.argument("request_id", metavar="REQUEST_ID")
 _QUERY = click.argument("query", type=FILE)
@@ -52,12 +87,13 @@ _LOG_COLUMNS = (Column("timestamp"), Column("level"), Column("summary", fold_at=
 
 def _output_options(function: FunctionT) -> FunctionT:
     for option in (
+        _EVENTS,
         _DEADLINE,
         click.option("--no-clobber", is_flag=True, help="Fail instead of replacing an existing file."),
         click.option("--response-format", type=JSON, metavar="JSON",
                      help="Only these keys of the records; see template --response-format. @FILE reads a file."),
-        click.option("--format", type=click.Choice(["json", "jsonl"]), default="json", show_default=True,
-                     help=_FORMAT_HELP),
+        click.option("--format", type=click.Choice(["json", "jsonl", "csv", "parquet"]), default="json",
+                     show_default=True, help=_FORMAT_HELP),
         click.option("--out", "-o", type=FILE, metavar="FILE", default=None, help=_OUT_HELP),
     ):  # fmt: skip
         function = option(function)
@@ -73,7 +109,7 @@ def _query(query_file: str, kind: str) -> Query:
 
 
 def _print_status(status: RequestStatus) -> None:
-    from aurora_async.cli import numbers
+    from aurora_async.display import numbers
 
     seconds, size = status.duration_s, status.result_bytes
     print_fields(
@@ -134,16 +170,17 @@ def _add_searching(section: Section, kind: str) -> None:
         {example}
         """)  # fmt: skip
     @_QUERY
+    @_WINDOW
     @_output_options
     @common_options()
     @click.pass_obj
     def search(
-        common: Common, query: str, out: str | None, format: Literal["json", "jsonl"], no_clobber: bool,
-        deadline_s: float | None, response_format: Any,
+        common: Common, query: str, out: str | None, format: Format, no_clobber: bool,
+        deadline_s: float | None, response_format: Any, events: str | None, window: Any,
     ) -> None:  # fmt: skip
         from aurora_async.cli.search import Output, search
 
-        search(common, kind, query, Output(out, format, no_clobber, deadline_s, response_format))
+        search(common, kind, query, window, Output(out, format, no_clobber, deadline_s, response_format, events))
 
     @section.command("submit", short_help="Submit a query and print the request's identifier.")
     @_QUERY
@@ -215,18 +252,22 @@ def _add_requests(section: Section, kind: str) -> None:
     @section.command("wait", short_help="Wait until a request is over.")
     @_REQUEST
     @_DEADLINE
+    @_EVENTS
     @json_option
     @common_options()
     @click.pass_obj
-    def wait(common: Common, request_id: str, deadline_s: float | None, as_json: bool) -> None:
+    def wait(
+        common: Common, request_id: str, deadline_s: float | None, as_json: bool, events: str | None
+    ) -> None:  # fmt: skip
         """Wait until the result of a request is ready, and print its status; nothing is fetched.
 
         Ctrl-C ends the waiting and leaves the request alone.
         """
         from aurora_async.cli.search import wait
 
-        found = wait(common, kind, request_id, deadline_s)
-        (_print_status_json if as_json else _print_status)(found)
+        found = wait(common, kind, request_id, deadline_s, events)
+        if events != "-":
+            (_print_status_json if as_json else _print_status)(found)
 
     @section.command("get-data", short_help="Fetch the result of a request made before.")
     @_REQUEST
@@ -234,13 +275,13 @@ def _add_requests(section: Section, kind: str) -> None:
     @common_options()
     @click.pass_obj
     def get_data(
-        common: Common, request_id: str, out: str | None, format: Literal["json", "jsonl"], no_clobber: bool,
-        deadline_s: float | None, response_format: Any,
+        common: Common, request_id: str, out: str | None, format: Format, no_clobber: bool,
+        deadline_s: float | None, response_format: Any, events: str | None,
     ) -> None:  # fmt: skip
         """Fetch the result of a request made before, here or anywhere, waiting until it is ready."""
         from aurora_async.cli.search import Output, get_data
 
-        get_data(common, kind, request_id, Output(out, format, no_clobber, deadline_s, response_format))
+        get_data(common, kind, request_id, Output(out, format, no_clobber, deadline_s, response_format, events))
 
     @section.command("resubmit", short_help="Make a search once more.")
     @_REQUEST
@@ -291,7 +332,7 @@ ephemeris = _section(
     "Positions and footprints, minute by minute.",
     (_RECORDS[0], (*_RECORDS[1], "delete-jobs")),
 )
-data_products = _section("data_products", "Keograms, montages, movies and plots.", _RECORDS)
+data_products = _section("data_products", "Keograms, montages, movies and plots.", ("Files", ("get-files",)), _RECORDS)
 
 
 # Conjunctions only --------------------------------------------------------------------------------------------------
@@ -445,6 +486,26 @@ def _delete_jobs(common: Common, source: int, job: str | None, as_json: bool) ->
         click.echo("\n".join(lines))
     else:
         note(common, f"no ephemeris of data source {source} was deleted within the last hour")
+
+
+@data_products.command("get-files", short_help="Fetch the files that records point to.")
+@click.argument("records", metavar="RECORDS")
+@fetch_options
+@common_options()
+@click.pass_obj
+def _get_files(
+    common: Common, records: str, folder: Path, exists: Exists, jobs: int, events: str | None
+) -> None:  # fmt: skip
+    """Fetch the keograms, movies and plots that RECORDS point to.
+
+    RECORDS is a file of data products, as search writes it (JSON, or one record a line; - is stdin), or the identifier
+    of a request. Below DIR, each file goes to program/platform/instrument type/date.
+
+    Given again, the command fetches what is missing, and goes on where it stopped.
+    """
+    from aurora_async.cli.fetching import fetch_products
+
+    fetch_products(common, records, folder=folder, exists=exists, jobs=jobs, events=events)
 
 
 @data_products.command("delete", short_help="Delete records by URL, or those of a time range.")

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,11 +34,19 @@ def require_server() -> None:
             raise MissingExtra("server", name)
 
 
-def serve(*, keys: tuple[str, ...], people: tuple[str, ...] = (), until_stdin_closes: bool, **settings: Any) -> None:
+def serve(
+    *,
+    keys: tuple[str, ...],
+    people: tuple[str, ...] = (),
+    faults_file: Path | None = None,
+    until_stdin_closes: bool,
+    **settings: Any,
+) -> None:
     """Run the local services until Ctrl-C, SIGTERM, or, when asked, the end of stdin."""
     require_server()
     try:
         from aurora_async.server.app import ServiceSettings, serve
+        from aurora_async.server.rules import read_rules
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _NEEDED:
@@ -47,14 +56,17 @@ def serve(*, keys: tuple[str, ...], people: tuple[str, ...] = (), until_stdin_cl
 
     accounts = dict(map(_account, keys))
     logins = tuple(map(_login, people))
+    rules = () if faults_file is None else tuple(read_rules(faults_file))
     if until_stdin_closes:
         threading.Thread(target=_end_with_stdin, name="parent", daemon=True).start()
-    asyncio.run(serve(ServiceSettings(api_keys=accounts, logins=logins, **settings), on_ready=_tell_ready))
 
+    def tell_ready(base_url: str) -> None:
+        click.echo(f"listening on {base_url}")
+        if faults_file is not None:
+            click.echo(f"faults are on: {len(rules)} {'rule' if len(rules) == 1 else 'rules'} of {faults_file}")
+        sys.stdout.flush()
 
-def _tell_ready(base_url: str) -> None:
-    click.echo(f"listening on {base_url}")
-    sys.stdout.flush()
+    asyncio.run(serve(ServiceSettings(api_keys=accounts, logins=logins, faults=rules, **settings), on_ready=tell_ready))
 
 
 def _account(text: str) -> tuple[str, Account]:

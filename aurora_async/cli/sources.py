@@ -361,7 +361,7 @@ def _show(source: DataSource, as_json: bool) -> None:
 
 
 def _statistics(stats: DataSourceStatistics) -> dict[str, Any]:
-    from aurora_async.cli.numbers import count
+    from aurora_async.display.numbers import count
 
     return {
         "ephemeris records": count(stats.ephemeris_count),

@@ -15,16 +15,17 @@ import msgspec
 
 from aurora_async.aurorax import AuroraX, ChunkOutcome, UploadFailed, UploadReport
 from aurora_async.aurorax.wire import KINDS
-from aurora_async.cli import numbers
 from aurora_async.cli.client import ask
 from aurora_async.cli.exits import Common, Failed
 from aurora_async.cli.listing import note
 from aurora_async.cli.queryfile import in_daemon_thread
-from aurora_async.cli.screen import console_for, is_live
+from aurora_async.cli.screen import console_for
+from aurora_async.display import numbers
+from aurora_async.display.terminal import is_live
 from aurora_async.errors import IncompleteBody, InvalidInput, MalformedAnswer
 from aurora_async.transfer.cutter import RecordCutter
 
-__all__ = ["upload"]
+__all__ = ["documents", "upload"]
 
 _PIECE_BYTES = 1 << 18
 _LONGEST_LINE = 1 << 20
@@ -78,8 +79,8 @@ async def _records(file: str, kind: str, source: int) -> AsyncGenerator[Any, Non
     """Yield the records of a file as they are read, each with its data source."""
     record_type = KINDS[kind].record_type
     number = 0
-    async with aclosing(_documents(file)) as documents:
-        async for document in documents:
+    async with aclosing(documents(file)) as found:
+        async for document in found:
             try:
                 yield msgspec.convert(_with_source(document, source), record_type)
             except msgspec.ValidationError as error:
@@ -97,7 +98,8 @@ def _with_source(document: Any, source: int) -> Any:
     }
 
 
-async def _documents(file: str) -> AsyncGenerator[Any, None]:
+async def documents(file: str) -> AsyncGenerator[Any, None]:
+    """Yield the JSON documents of a file as they are read: those of a list, of a result, or one a line."""
     async with aclosing(_pieces(file)) as pieces:
         begin = b""
         async for piece in pieces:
@@ -106,8 +108,8 @@ async def _documents(file: str) -> AsyncGenerator[Any, None]:
             text = begin.lstrip(_BLANK)
             if text[:1] == b"[" or b"\n" in text or len(text) > _LONGEST_LINE:
                 break
-        documents = _by_line if _is_lines(begin.lstrip(_BLANK).partition(b"\n")[0]) else _by_cutting
-        async with aclosing(documents(file, begin, pieces)) as found:
+        way = _by_line if _is_lines(begin.lstrip(_BLANK).partition(b"\n")[0]) else _by_cutting
+        async with aclosing(way(file, begin, pieces)) as found:
             async for document in found:
                 yield document
 

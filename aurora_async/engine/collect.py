@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, contextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar
 
 import anyio
 import attrs
@@ -17,17 +17,17 @@ from aurora_async.engine.protocol import Output, RequestId
 from aurora_async.errors import (
     ConnectionLost,
     IncompleteBody,
-    InvalidInput,
     NotFound,
     ReadTimeout,
     ResultExpired,
     ResultMissing,
 )
-from aurora_async.http import Body, Session
-from aurora_async.transfer import Format, Saved, blocks, download, parse
+from aurora_async.http import Body, Session, shown_url
+from aurora_async.transfer import Format, Saved, TableForm, blocks, check_format, download, ending, parse
+from aurora_async.transfer.dataset import Appended, append
 from aurora_async.transfer.tables import Records
 
-__all__ = ["RecordKind", "Result", "check_format", "file_in"]
+__all__ = ["RecordKind", "Result", "file_in"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +39,11 @@ T = TypeVar("T")
 
 @attrs.frozen
 class RecordKind(Generic[RecordT]):
-    """What the records of a result are: their class (None for plain objects), and what orders them in a file."""
+    """What the records of a result are: their class (None for plain objects), what orders them, their table."""
 
     record_type: type[RecordT] | None
     sort_key: str | None = None
+    table: TableForm | None = None
 
 
 class Result(Generic[RecordT]):
@@ -66,12 +67,13 @@ class Result(Generic[RecordT]):
         self._tell = tell
         self._request_id = request_id
 
-    async def blocks(self, deadline: Deadline) -> AsyncGenerator[list[RecordT], None]:
-        """Yield the records in lists while they arrive."""
+    async def blocks(self, deadline: Deadline, *, again: bool = False) -> AsyncGenerator[list[RecordT], None]:
+        """Yield the records in lists while they arrive; `again` goes on behind the last one when a transfer is cut."""
         count = 0
+        read = self._blocks_again if again else self._blocks_of
         with self._failure_told():
             for output in self._outputs:
-                async with aclosing(self._blocks_of(output, deadline)) as found:
+                async with aclosing(read(output, deadline)) as found:
                     async for block in found:
                         count += len(block)
                         yield block
@@ -96,26 +98,56 @@ class Result(Generic[RecordT]):
         self._tell(EventKind.DONE, records=len(records))
         return records
 
-    async def save(self, path: Path, format: Format, overwrite: bool, deadline: Deadline) -> Saved:
+    async def save(
+        self, path: Path, format: Format, overwrite: bool, deadline: Deadline, *, sha256: bool = False
+    ) -> Saved:
         """Stream the one body to the file `path`. A transfer that is cut is made again."""
 
-        async def fetch(output: Output) -> Saved:
+        async def take(body: _Counted, output: Output) -> Saved:
+            return await download(
+                body,
+                path,
+                format=format,
+                expected_records=output.records,
+                sort_key=self._kind.sort_key if format == "json" else None,
+                table=self._table(output),
+                overwrite=overwrite,
+                sha256=sha256,
+            )
+
+        saved = await self._taken(take, deadline)
+        self._tell(EventKind.DONE, bytes=saved.bytes, records=saved.records, path=saved.path)
+        return saved
+
+    async def append(self, folder: Path, stem: str, deadline: Deadline) -> Appended:
+        """Add the records of the one body to the dataset in `folder`. A transfer that is cut is made again."""
+
+        async def take(body: _Counted, output: Output) -> Appended:
+            table = self._table(output)
+            assert table is not None, "the caller has checked it"
+            return await append(body, folder, stem=stem, table=table, expected_records=output.records)
+
+        appended = await self._taken(take, deadline)
+        self._tell(EventKind.DONE, bytes=appended.bytes, records=appended.records, path=appended.folder)
+        return appended
+
+    async def _taken(self, take: Callable[[_Counted, Output], Awaitable[T]], deadline: Deadline) -> T:
+        async def transfer(output: Output) -> T:
             with self._gone_told(), deadline.scope("downloading the result", self._request_id):
                 async with self._open(output) as body:
-                    return await download(
-                        _Counted(body, self._tell),
-                        path,
-                        format=format,
-                        expected_records=output.records,
-                        sort_key=self._kind.sort_key if format == "json" else None,
-                        overwrite=overwrite,
-                    )
+                    return await take(_Counted(body, self._tell), output)
 
         with self._failure_told():
             (output,) = self._outputs
-            saved = await self._again_if_cut(fetch, output, deadline)
-        self._tell(EventKind.DONE, bytes=saved.bytes, records=saved.records)
-        return saved
+            return await self._again_if_cut(transfer, output, deadline)
+
+    def _table(self, output: Output) -> TableForm | None:
+        if self._kind.table is None:
+            return None
+        about = {**output.about, **self._kind.table.about, "service": shown_url(self._session.config.base_url)}
+        if self._request_id is not None:
+            about["request_id"] = self._request_id
+        return attrs.evolve(self._kind.table, about=about)
 
     async def _blocks_of(self, output: Output, deadline: Deadline) -> AsyncGenerator[list[RecordT], None]:
         async with AsyncExitStack() as stack:
@@ -130,6 +162,29 @@ class Result(Generic[RecordT]):
                 if block is None:
                     return
                 yield block.records
+
+    async def _blocks_again(self, output: Output, deadline: Deadline) -> AsyncGenerator[list[RecordT], None]:
+        given = 0
+        waits = self._session.retry_policy.waits()
+        left = output.attempts or self._session.config.retries.attempts
+        while True:
+            left -= 1
+            at = 0
+            try:
+                async with aclosing(self._blocks_of(output, deadline)) as found:
+                    async for block in found:
+                        fresh = block[max(0, given - at) :]
+                        at += len(block)
+                        if fresh:
+                            given += len(fresh)
+                            yield fresh
+                return
+            except (ConnectionLost, ReadTimeout, IncompleteBody) as error:
+                if left <= 0:
+                    raise
+                logger.info("%s: reading on from record %d, because %s", output.target, given, error)
+            with deadline.scope("reading the result", self._request_id):
+                await anyio.sleep(next(waits))
 
     async def _small(self, output: Output, deadline: Deadline) -> list[RecordT]:
         """Read a body in one piece: for one of a few records, streaming costs more than the exchange."""
@@ -180,21 +235,15 @@ class Result(Generic[RecordT]):
         except GeneratorExit:
             raise
         except BaseException as error:
-            self._tell(EventKind.FAILED, error=error)
+            self._tell(EventKind.ended_by(error), error=error)
             raise
-
-
-def check_format(format: Format) -> None:
-    """Raise `InvalidInput` unless `format` is one of a file's forms."""
-    if format not in get_args(Format):
-        raise InvalidInput("format", f"{format!r} is unknown; use {', '.join(get_args(Format))}")
 
 
 def file_in(target: Path | str, stem: str, format: Format) -> Path:
     """Return `target` itself, or, when it is an existing folder, the file `stem` of the right kind in it."""
     check_format(format)
     path = Path(target)
-    return path / f"{stem}.{'jsonl' if format == 'jsonl' else 'json'}" if path.is_dir() else path
+    return path / f"{stem}.{ending(format)}" if path.is_dir() else path
 
 
 class _Counted:

@@ -59,8 +59,12 @@ class Engine:
         except GeneratorExit:
             submission.leave()
             raise
-        except BaseException:
-            await outlast(submission.leave())
+        except BaseException as error:
+            try:
+                await outlast(submission.leave())
+            finally:
+                maybe = submission.request_id if submission.may_exist else None
+                self.emit(EventKind.CANCELLED, service, maybe or "", query=query, error=error)
             raise
         finally:
             self._submissions.discard(submission)

@@ -8,10 +8,12 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import attrs
 
 from aurora_async.engine.protocol import RequestId, RequestStatus
+from aurora_async.errors import RequestCancelled
 
 __all__ = ["Event", "EventKind", "EventStream", "Events"]
 
@@ -21,8 +23,10 @@ logger = logging.getLogger(__name__)
 class EventKind(enum.Enum):
     """What happened. SUBMITTED to READY come once each and in order, POLLED and BYTES any number of times.
 
-    DONE ends every successful fetch of the result and FAILED every verb that did not succeed; a stream that its reader
-    leaves early tells neither.
+    DONE ends every successful fetch of the result, FAILED every verb that did not succeed, and CANCELLED every one
+    whose caller was cancelled, or whose request somebody has cancelled on the service. LEFT is told instead where the
+    caller was cancelled and the request goes on, because it was detached or is somebody else's. A stream that its
+    reader leaves early tells none of them.
     """
 
     SUBMITTED = "submitted"
@@ -32,6 +36,14 @@ class EventKind(enum.Enum):
     BYTES = "bytes"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    LEFT = "left"
+
+    @classmethod
+    def ended_by(cls, error: BaseException) -> EventKind:
+        """Return what an error is told as: that of a caller who was cancelled is no failure."""
+        gone = not isinstance(error, Exception) or isinstance(error, RequestCancelled)
+        return cls.CANCELLED if gone else cls.FAILED
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +57,8 @@ class Event:
     status: RequestStatus | None = None
     bytes: int = 0
     records: int | None = None
+    path: Path | None = None
+    """Of the file, when a result was saved (DONE)."""
     error: BaseException | None = None
 
 

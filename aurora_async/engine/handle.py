@@ -14,8 +14,9 @@ from aurora_async.engine.core import Engine
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.events import EventKind
 from aurora_async.engine.protocol import Phase, RequestId, RequestStatus, Service
-from aurora_async.errors import AuroraError, RequestCancelled, RequestError, RequestFailed, ResultExpired
+from aurora_async.errors import AuroraError, InvalidInput, RequestCancelled, RequestError, RequestFailed, ResultExpired
 from aurora_async.transfer import Format, Saved, ensure_writable
+from aurora_async.transfer.dataset import Appended, check_append
 from aurora_async.transfer.tables import Records
 
 __all__ = ["Request"]
@@ -97,32 +98,62 @@ class Request(Generic[RecordT]):
         return await self.collect(Deadline(deadline_s))
 
     async def download(
-        self, target: Path | str, *, format: Format = "json", overwrite: bool = True, deadline_s: float | None = None
+        self,
+        target: Path | str,
+        *,
+        format: Format = "json",
+        overwrite: bool = True,
+        sha256: bool = False,
+        deadline_s: float | None = None,
     ) -> Saved:
         """Wait, then stream the result to a file that is whole or not there. A transfer that is cut is made again.
 
         Args:
-            target: The file, or an existing folder, in which it is called `<request_id>_data.json` (or `.jsonl`).
+            target: The file, or an existing folder, in which it is called `<request_id>_data.json` (`.jsonl`, …).
             format: `json`, a list sorted by time as `aurorax-cli` writes it; `jsonl`, one record a line in the
-                service's order; `body`, the service's bytes unchanged.
+                service's order; `body`, the service's bytes unchanged; `csv` and `parquet`, tables with the columns of
+                `Records.to_pandas` and `Records.to_arrow`, in the service's order. A Parquet file knows its query.
             overwrite: Whether a file of that name is replaced.
+            sha256: Compute the digest of the file.
             deadline_s: Seconds for waiting and transferring together.
 
         Raises:
-            TargetNotWritable: Before anything is sent.
+            TargetNotWritable, MissingExtra: Before anything is sent.
             IncompleteBody, WrongContent: The body was cut, or holds another number of records than the status said.
         """
         deadline = Deadline(deadline_s)
         path = file_in(target, f"{self.request_id}_data", format)
         await ensure_writable(path, overwrite=overwrite)
-        return await self.save(path, format, overwrite, deadline)
+        return await self.save(path, format, overwrite, deadline, sha256=sha256)
+
+    async def append(self, folder: Path | str, *, stem: str | None = None, deadline_s: float | None = None) -> Appended:
+        """Wait, then add the records to the dataset in `folder`: one table in many Parquet files.
+
+        Args:
+            folder: Parquet files by program, platform and day, which pandas, polars and DuckDB read as one table.
+            stem: What its files there are called; the same again replaces them. By default the request's identifier.
+            deadline_s: Seconds for waiting and transferring together.
+
+        Raises:
+            InvalidInput, MissingExtra: Before anything is sent.
+            IncompleteBody, WrongContent: As `download`; the dataset is then as it was.
+        """
+        stem = self.request_id if stem is None else stem
+        if self._kind.table is None:
+            raise InvalidInput("table", "the class of these records is not known")
+        check_append(stem, self._kind.table)
+        deadline = Deadline(deadline_s)
+        return await (await self._result(deadline)).append(Path(folder), stem, deadline)
 
     # The same inside a deadline that has begun before.
 
-    async def blocks(self, deadline: Deadline) -> AsyncGenerator[list[RecordT], None]:
-        """Yield the records in lists, as they come out of the body: the fastest way to read many."""
+    async def blocks(self, deadline: Deadline, *, again: bool = False) -> AsyncGenerator[list[RecordT], None]:
+        """Yield the records in lists, as they come out of the body: the fastest way to read many.
+
+        `again` goes on where a transfer was cut, instead of raising.
+        """
         result = await self._result(deadline)
-        async with aclosing(result.blocks(deadline)) as blocks:
+        async with aclosing(result.blocks(deadline, again=again)) as blocks:
             async for block in blocks:
                 yield block
 
@@ -130,9 +161,11 @@ class Request(Generic[RecordT]):
         """Return all records."""
         return await (await self._result(deadline)).collect(deadline)
 
-    async def save(self, path: Path, format: Format, overwrite: bool, deadline: Deadline) -> Saved:
+    async def save(
+        self, path: Path, format: Format, overwrite: bool, deadline: Deadline, *, sha256: bool = False
+    ) -> Saved:
         """Stream the result to the file `path`."""
-        return await (await self._result(deadline)).save(path, format, overwrite, deadline)
+        return await (await self._result(deadline)).save(path, format, overwrite, deadline, sha256=sha256)
 
     async def _result(self, deadline: Deadline) -> Result[RecordT]:
         status = await self._ready(deadline)
@@ -146,7 +179,7 @@ class Request(Generic[RecordT]):
         assert self.status is not None
         failure = _failure(self.status)
         if failure is not None:
-            self._tell(EventKind.FAILED, status=self.status, error=failure)
+            self._tell(EventKind.ended_by(failure), status=self.status, error=failure)
             raise failure
         if not self._told_ready:
             self._told_ready = True
@@ -168,12 +201,12 @@ class Request(Generic[RecordT]):
                     on_status=self._saw,
                 )
         except (AuroraError, GeneratorExit) as error:
-            self._tell(EventKind.FAILED, error=error)
+            self._tell(EventKind.ended_by(error), error=error)
             raise
         except BaseException as error:
             if self._attached and self._waits == 1:  # nobody else waits for it
                 await outlast(self._engine.canceller.start(self._service, self.request_id))
-            self._tell(EventKind.FAILED, error=error)
+            self._tell(EventKind.ended_by(error), error=error)
             raise
         finally:
             self._waits -= 1
@@ -187,6 +220,8 @@ class Request(Generic[RecordT]):
             self._tell(EventKind.RUNNING, status=status)
 
     def _tell(self, kind: EventKind, **facts: Any) -> None:
+        if kind is EventKind.CANCELLED and not self._attached and not isinstance(facts.get("error"), RequestCancelled):
+            kind = EventKind.LEFT
         self._engine.emit(kind, self._service, self.request_id, query=self.query, **facts)
 
 

@@ -9,31 +9,35 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
-import socket
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from aurora_async.database import Database
 from aurora_async.engine.protocol import RequestId
+from aurora_async.errors import AuroraError, InvalidInput, TargetNotWritable
+from aurora_async.processes import is_gone, new_worker
 
-__all__ = ["Entry", "Journal", "Owner", "Stage", "read_journal"]
+T = TypeVar("T")
+
+__all__ = ["Entry", "Journal", "LeaseLost", "Planned", "Stage", "read_facts", "read_journal"]
 
 _MIGRATIONS = (
     """
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE entries (
         number INTEGER PRIMARY KEY,
-        key TEXT NOT NULL UNIQUE,
-        service TEXT NOT NULL,
+        key TEXT NOT NULL,
+        kind TEXT NOT NULL,
         query TEXT NOT NULL,
         path TEXT NOT NULL UNIQUE,
+        parent INTEGER REFERENCES entries,
         stage TEXT NOT NULL,
         request_id TEXT,
         attempts INTEGER NOT NULL DEFAULT 0,
@@ -46,7 +50,10 @@ _MIGRATIONS = (
         owner TEXT,
         lease_us INTEGER
     );
+    CREATE UNIQUE INDEX queries_by_key ON entries (key) WHERE parent IS NULL;
     CREATE INDEX entries_by_stage ON entries (stage, number);
+    CREATE INDEX entries_by_parent ON entries (parent) WHERE parent IS NOT NULL;
+    CREATE INDEX entries_by_owner ON entries (owner) WHERE owner IS NOT NULL;
     """,
 )
 
@@ -56,10 +63,14 @@ class Stage(Enum):
 
     PLANNED = "planned"
     """Nobody has been asked yet."""
+    SPLIT = "split"
+    """It was cut into windows, and these are under way."""
     INTENDED = "intended"
     """Its identifier is chosen; the service may have it or not."""
     SUBMITTED = "submitted"
     """The service has it."""
+    SAVED = "saved"
+    """Its file is whole, and may not have its name yet."""
     DONE = "done"
     """Its file is there."""
     FAILED = "failed"
@@ -68,7 +79,23 @@ class Stage(Enum):
     @property
     def is_over(self) -> bool:
         """True when nothing is to be done about it, unless somebody asks for another try."""
-        return self in (Stage.DONE, Stage.FAILED, Stage.CANCELLED)
+        return self in _OVER
+
+
+_OVER = (Stage.DONE, Stage.FAILED, Stage.CANCELLED)
+_TO_DO = (Stage.PLANNED, Stage.INTENDED, Stage.SUBMITTED, Stage.SAVED)
+
+
+@attrs.frozen(kw_only=True)
+class Planned:
+    """A query that is to be added; `windows` are those it is cut into, none when it is asked as it is."""
+
+    key: str
+    """Equal for queries that ask the same."""
+    kind: str
+    query: Mapping[str, Any]
+    path: str
+    windows: tuple[Planned, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -78,18 +105,23 @@ class Entry:
     number: int
     key: str
     """Equal for queries that ask the same."""
-    service: str
+    kind: str
+    """Of search, as the service calls it."""
     query: Mapping[str, Any]
     """The query's document."""
     path: str
     """Of its file, relative to the batch's folder."""
+    parent: int | None = None
+    """The number of the query of which this one is a window."""
     stage: Stage = Stage.PLANNED
     request_id: RequestId | None = None
     attempts: int = 0
+    """How many requests were made for it."""
     bytes: int | None = None
     records: int | None = None
     sha256: str | None = None
     seconds: float | None = None
+    """From the first look at it to its file."""
     error: str | None = None
     changed_us: int = 0
     """Microseconds since 1970 at the last change."""
@@ -97,164 +129,318 @@ class Entry:
 
 _COLUMNS = tuple(field.name for field in attrs.fields(Entry))
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM entries"
+_FACTS = "SELECT name, value FROM facts"
+_HAS_WINDOWS = "EXISTS (SELECT 1 FROM entries AS w WHERE w.parent = entries.number)"
+_INSERT = (
+    "INSERT OR IGNORE INTO entries (number, key, kind, query, path, parent, stage, changed_us) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
-@attrs.frozen
-class Owner:
-    """A process that works on a batch; the name tells it from all others, on other hosts too."""
-
-    name: str = attrs.field(factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
+class LeaseLost(AuroraError):
+    """Another process has taken over what this one worked on, because it was not heard of for too long."""
 
 
 class Journal:
-    """The journal of one batch, open for writing.
+    """The journal of one batch, open for writing in an event loop.
 
     Each method returns when the change is on the disk; changes made at the same time share one commit. Several
-    processes may have it open: an entry is worked on by whoever holds its lease, for as long as he renews it.
+    processes may have it open: an entry is worked on, and changed, by whoever holds its lease, for as long as it is
+    renewed. What a process held that has died is free at once on the same machine, and after `lease_s` elsewhere.
     """
 
-    def __init__(self, path: Path, *, owner: Owner | None = None, lease_s: float = 30.0) -> None:
-        self.owner = owner or Owner()
+    def __init__(self, path: Path, *, lease_s: float = 60.0) -> None:
+        self.owner = new_worker()
         self.lease_s = lease_s
-        self._database = Database(path, _MIGRATIONS, name="batch")
+        try:
+            self._database = Database(path, _MIGRATIONS, name="folder")
+        except sqlite3.Error as error:
+            raise _not_writable(path, error) from error
 
     async def close(self) -> None:
         """Give back what is held, and close the file."""
-        name = self.owner.name
-        await self._database.apply(
-            lambda db: db.execute("UPDATE entries SET owner = NULL, lease_us = NULL WHERE owner = ?", (name,)) and None
-        )
-        await self._database.close()
+        try:
+            await self.let_go()
+        finally:
+            await self._database.close()
 
     # Writing ----------------------------------------------------------------------------------------------------------
 
     async def note(self, facts: Mapping[str, Any]) -> None:
         """Keep facts about the batch as a whole."""
         rows = [(name, json.dumps(value)) for name, value in facts.items()]
-        await self._database.apply(
-            lambda db: db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows) and None
-        )
 
-    async def plan(self, entries: Iterable[Entry]) -> int:
-        """Add entries whose keys are not there yet, and return how many those were."""
+        def change(db: sqlite3.Connection) -> None:
+            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
+
+        await self._apply(change)
+
+    async def plan(self, queries: Iterable[Planned]) -> int:
+        """Add those whose keys are not there yet, each with its windows; return how many those were.
+
+        Raises:
+            InvalidInput: Its file is the file of another query already.
+        """
+        wanted = list(queries)
         now = _now_us()
-        rows = [
-            (one.number, one.key, one.service, json.dumps(one.query), one.path, Stage.PLANNED.value, now)
-            for one in entries
-        ]
+        known = "SELECT 1 FROM entries WHERE key = ? AND parent IS NULL"
 
-        def change(db: sqlite3.Connection) -> int:
-            before = db.total_changes
-            db.executemany(
-                "INSERT OR IGNORE INTO entries (number, key, service, query, path, stage, changed_us) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-            return db.total_changes - before
+        def insert(db: sqlite3.Connection, one: Planned, parent: int | None) -> bool:
+            # A window may ask what another query asks as a whole: it is not that query.
+            if parent is None and db.execute(known, (one.key,)).fetchone():
+                return False
+            number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM entries").fetchone()[0]
+            stage = Stage.SPLIT if one.windows else Stage.PLANNED
+            values = (number, one.key, one.kind, json.dumps(one.query), one.path, parent, stage.value, now)
+            if db.execute(_INSERT, values).rowcount == 0:
+                raise InvalidInput("name", f"{one.path!r} is the file of another query of this batch already")
+            for window in one.windows:
+                insert(db, window, number)
+            return True
 
-        return await self._database.apply(change)
+        return await self._apply(lambda db: sum(insert(db, one, None) for one in wanted))
 
     async def take(self, most: int) -> list[Entry]:
-        """Take up to `most` entries that are not over and that nobody else works on; ours until the lease ends."""
-        over = [stage.value for stage in Stage if stage.is_over]
-        name, now = self.owner.name, _now_us()
+        """Take up to `most` entries that something is to be done about and that nobody else works on.
+
+        A query that was cut is among them when all its windows are over.
+        """
+        now = _now_us()
         until = now + int(self.lease_s * 1e6)
+        stages = [stage.value for stage in _TO_DO]
+        over = [stage.value for stage in _OVER]
+        under_way = (
+            f"EXISTS (SELECT 1 FROM entries AS w WHERE w.parent = entries.number AND w.stage NOT IN ({_marks(over)}))"
+        )
 
         def change(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            for (owner,) in db.execute("SELECT DISTINCT owner FROM entries WHERE owner IS NOT NULL").fetchall():
+                if owner != self.owner and is_gone(owner):
+                    db.execute("UPDATE entries SET owner = NULL, lease_us = NULL WHERE owner = ?", (owner,))
             rows = db.execute(
-                f"{_SELECT} WHERE stage NOT IN ({_marks(over)}) AND (owner IS NULL OR (lease_us < ? AND owner != ?)) "
-                "ORDER BY number LIMIT ?",
-                (*over, now, name, most),
+                f"{_SELECT} WHERE (stage IN ({_marks(stages)}) OR (stage = ? AND NOT {under_way})) "
+                "AND (owner IS NULL OR (lease_us < ? AND owner != ?)) ORDER BY number LIMIT ?",
+                (*stages, Stage.SPLIT.value, *over, now, self.owner, most),
             ).fetchall()
             db.executemany(
-                "UPDATE entries SET owner = ?, lease_us = ? WHERE number = ?", [(name, until, row[0]) for row in rows]
+                "UPDATE entries SET owner = ?, lease_us = ? WHERE number = ?",
+                [(self.owner, until, row[0]) for row in rows],
             )
             return rows
 
-        return [_entry(row) for row in await self._database.apply(change)]
+        return [_entry(row) for row in await self._apply(change)]
 
-    async def renew(self) -> int:
-        """Keep what is ours for another lease, and return how many entries that are."""
+    async def renew(self) -> None:
+        """Keep what is ours for another lease."""
         until = _now_us() + int(self.lease_s * 1e6)
-        sql = "UPDATE entries SET lease_us = ? WHERE owner = ?"
-        values = (until, self.owner.name)
-        return await self._database.apply(lambda db: db.execute(sql, values).rowcount)
+        await self._run("UPDATE entries SET lease_us = ? WHERE owner = ?", until, self.owner)
 
-    async def intend(self, number: int, request_id: RequestId) -> None:
+    async def let_go(self) -> None:
+        """Let others, or a later run, have all that is ours."""
+        await self._run("UPDATE entries SET owner = NULL, lease_us = NULL WHERE owner = ?", self.owner)
+
+    async def release(self, entry: Entry) -> None:
+        """Let others, or a later run, go on from where it is."""
+        await self._set(entry, owner=None, lease_us=None, error=None)
+
+    async def park(self, reasons: Mapping[int, str]) -> None:
+        """Let others, or a later run, go on with what is ours of these numbers, and note what stands in the way now."""
+        now = _now_us()
+        rows = [(reason, now, number, self.owner) for number, reason in reasons.items()]
+        sql = (
+            "UPDATE entries SET owner = NULL, lease_us = NULL, error = ?, changed_us = ? WHERE number = ? AND owner = ?"
+        )
+        await self._apply(lambda db: db.executemany(sql, rows))
+
+    async def intend(self, entry: Entry, request_id: RequestId | None) -> Entry:
         """Note the identifier under which a query is going to be submitted: before anything is sent."""
-        await self._set(number, stage=Stage.INTENDED.value, request_id=request_id, error=None, attempts=_Added(1))
+        attempts = entry.attempts + 1
+        return await self._set(entry, stage=Stage.INTENDED, request_id=request_id, attempts=attempts, error=None)
 
-    async def submitted(self, number: int, request_id: RequestId) -> None:
+    async def submitted(self, entry: Entry, request_id: RequestId) -> Entry:
         """Note that the service has it, under the identifier that it uses."""
-        await self._set(number, stage=Stage.SUBMITTED.value, request_id=request_id)
+        return await self._set(entry, stage=Stage.SUBMITTED, request_id=request_id)
 
-    async def done(self, number: int, *, bytes: int, records: int, sha256: str | None, seconds: float) -> None:
+    async def saved(self, entry: Entry, *, bytes: int, records: int, sha256: str | None, seconds: float) -> Entry:
+        """Note what its file holds, before that gets its name."""
+        return await self._set(
+            entry, stage=Stage.SAVED, bytes=bytes, records=records, sha256=sha256, seconds=seconds, error=None
+        )
+
+    async def done(self, entry: Entry) -> Entry:
         """Note that its file is there."""
-        await self._end(number, Stage.DONE, bytes=bytes, records=records, sha256=sha256, seconds=seconds, error=None)
+        return await self._set(entry, stage=Stage.DONE, owner=None, lease_us=None, error=None)
 
-    async def failed(self, number: int, error: str) -> None:
+    async def failed(self, entry: Entry, error: str) -> Entry:
         """Note why there is none."""
-        await self._end(number, Stage.FAILED, error=error)
+        return await self._set(entry, stage=Stage.FAILED, owner=None, lease_us=None, error=error)
 
-    async def cancelled(self, number: int) -> None:
-        """Note that nobody wants it any more."""
-        await self._end(number, Stage.CANCELLED)
+    async def lost(self, entry: Entry) -> Entry:
+        """Note that a file which was there is not any more: its result is to be fetched once more."""
+        again = (
+            f"UPDATE entries SET changed_us = ?, stage = CASE WHEN request_id IS NOT NULL THEN ? WHEN {_HAS_WINDOWS} "
+            "THEN ? ELSE ? END WHERE stage = ? AND "
+        )
+        stages = [Stage.SUBMITTED.value, Stage.SPLIT.value, Stage.PLANNED.value, Stage.DONE.value]
+
+        def change(db: sqlite3.Connection) -> tuple[Any, ...]:
+            db.execute(f"{again} (number = ? OR parent = ?)", (_now_us(), *stages, entry.number, entry.number))
+            row: tuple[Any, ...] = db.execute(f"{_SELECT} WHERE number = ?", (entry.number,)).fetchone()
+            return row
+
+        return _entry(await self._apply(change))
+
+    async def forget_windows(self, parent: Entry) -> None:
+        """Note that a merged query needs its windows' results no more: they stay in the journal, without files."""
+        sql = "UPDATE entries SET bytes = NULL, sha256 = NULL, changed_us = ? WHERE parent = ?"
+        await self._run(sql, _now_us(), parent.number)
 
     async def again(self, *stages: Stage) -> int:
-        """Have the entries at these stages tried anew, under new identifiers; return how many they are."""
-        values = [stage.value for stage in stages]
+        """Have the queries at these stages tried anew, under new identifiers; return how many they are."""
+        wanted = [stage.value for stage in stages]
         sql = (
-            "UPDATE entries SET stage = ?, request_id = NULL, owner = NULL, lease_us = NULL, changed_us = ? "
-            f"WHERE stage IN ({_marks(values)})"
+            f"UPDATE entries SET stage = CASE WHEN {_HAS_WINDOWS} THEN ? ELSE ? END, request_id = NULL, error = NULL, "
+            f"owner = NULL, lease_us = NULL, changed_us = ? WHERE stage IN ({_marks(wanted)})"
         )
-        parameters = (Stage.PLANNED.value, _now_us(), *values)
-        return await self._database.apply(lambda db: db.execute(sql, parameters).rowcount)
+        values = (Stage.SPLIT.value, Stage.PLANNED.value, _now_us(), *wanted)
 
-    async def _end(self, number: int, stage: Stage, **changes: Any) -> None:
-        await self._set(number, stage=stage.value, owner=None, lease_us=None, **changes)
+        def change(db: sqlite3.Connection) -> int:
+            db.execute(f"{sql} AND parent IS NOT NULL", values)
+            return db.execute(f"{sql} AND parent IS NULL", values).rowcount
 
-    async def _set(self, number: int, **changes: Any) -> None:
+        return await self._apply(change)
+
+    async def cancelled(self) -> list[Entry]:
+        """Note of all that is not over that nobody wants it any more; return those the service may be working on."""
+        at_work = [Stage.INTENDED.value, Stage.SUBMITTED.value]
+        open_stages = [stage.value for stage in Stage if not stage.is_over]
+
+        def change(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            rows = db.execute(
+                f"{_SELECT} WHERE stage IN ({_marks(at_work)}) AND request_id IS NOT NULL ORDER BY number", at_work
+            ).fetchall()
+            db.execute(
+                f"UPDATE entries SET stage = ?, owner = NULL, lease_us = NULL, changed_us = ? "
+                f"WHERE stage IN ({_marks(open_stages)})",
+                (Stage.CANCELLED.value, _now_us(), *open_stages),
+            )
+            return rows
+
+        return [_entry(row) for row in await self._apply(change)]
+
+    async def _set(self, entry: Entry, **changes: Any) -> Entry:
+        """Change an entry that is ours."""
         changes["changed_us"] = _now_us()
-        sets = [
-            f"{name} = {name} + ?" if isinstance(value, _Added) else f"{name} = ?" for name, value in changes.items()
-        ]
-        values = [value.by if isinstance(value, _Added) else value for value in changes.values()]
-        sql = f"UPDATE entries SET {', '.join(sets)} WHERE number = ?"
-        await self._database.apply(lambda db: db.execute(sql, (*values, number)) and None)
+        sets = ", ".join(f"{name} = ?" for name in changes)
+        values = [value.value if isinstance(value, Stage) else value for value in changes.values()]
+        sql = f"UPDATE entries SET {sets} WHERE number = ? AND owner = ?"
+        if await self._run(sql, *values, entry.number, self.owner) == 0:
+            raise LeaseLost(f"another process works on query {entry.number} of the batch now")
+        known = {name: value for name, value in changes.items() if name in _COLUMNS}
+        return attrs.evolve(entry, **known)
+
+    async def _apply(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return await self._database.apply(change)
+        except sqlite3.Error as error:
+            raise _not_writable(self._database.path, error) from error
+
+    async def _run(self, sql: str, *values: object) -> int:
+        return await self._apply(lambda db: db.execute(sql, values).rowcount)
 
     # Reading ----------------------------------------------------------------------------------------------------------
 
-    async def entries(self) -> list[Entry]:
-        """Return all entries, by number."""
-        return await asyncio.to_thread(
-            lambda: [_entry(row) for row in self._database.read(f"{_SELECT} ORDER BY number")]
-        )
+    async def entries(self, *, parent: int | None = None, stages: Iterable[Stage] = tuple(Stage)) -> list[Entry]:
+        """Return the queries (`parent` None) or the windows of one of them that are at these stages, by number."""
+        wanted = [stage.value for stage in stages]
+        sql = f"{_SELECT} WHERE parent IS ? AND stage IN ({_marks(wanted)}) ORDER BY number"
+        return [_entry(row) for row in await self._read(sql, parent, *wanted)]
+
+    async def at(self, stage: Stage) -> list[Entry]:
+        """Return all entries at a stage, windows among them."""
+        rows = await self._read(f"{_SELECT} WHERE stage = ? ORDER BY number", stage.value)
+        return [_entry(row) for row in rows]
+
+    async def numbers_of_others(self) -> set[int]:
+        """Return the numbers of the entries that other processes work on, as far as can be known from here."""
+        sql = "SELECT number, owner FROM entries WHERE owner IS NOT NULL AND owner != ? AND lease_us >= ?"
+        rows = await self._read(sql, self.owner, _now_us())
+        return {number for number, owner in rows if not is_gone(owner)}
 
     async def counts(self) -> dict[Stage, int]:
-        """Return how many entries are at each stage."""
-        sql = "SELECT stage, count(*) FROM entries GROUP BY stage"
-        rows = await asyncio.to_thread(self._database.read, sql)
+        """Return how many queries are at each stage, windows not counted."""
+        sql = "SELECT stage, count(*) FROM entries WHERE parent IS NULL GROUP BY stage"
+        rows = await self._read(sql)
         return {Stage(stage): count for stage, count in rows}
+
+    async def left(self) -> int:
+        """Return how many entries, windows among them, others are working on."""
+        stages = [stage.value for stage in _TO_DO]
+        sql = f"SELECT count(*) FROM entries WHERE stage IN ({_marks(stages)}) AND owner IS NOT NULL AND owner != ?"
+        rows = await self._read(sql, *stages, self.owner)
+        return int(rows[0][0])
 
     async def facts(self) -> dict[str, Any]:
         """Return what is known of the batch as a whole."""
-        rows = await asyncio.to_thread(self._database.read, "SELECT name, value FROM facts")
-        return {name: json.loads(value) for name, value in rows}
+        return {name: json.loads(value) for name, value in await self._read(_FACTS)}
+
+    async def _read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return await asyncio.to_thread(self._database.read, sql, values)
+        except sqlite3.Error as error:
+            raise _not_writable(self._database.path, error) from error
 
 
-def read_journal(path: Path) -> Iterator[Entry]:
-    """Yield the entries of a journal, by number, without disturbing who writes it."""
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
+def _not_writable(path: Path, error: sqlite3.Error) -> TargetNotWritable:
+    # Full, locked for long, read-only or damaged: SQLite's words say which.
+    return TargetNotWritable("", path, f"the journal cannot be used: {error}")
+
+
+def read_journal(path: Path) -> tuple[dict[str, Any], list[Entry]]:
+    """Return the facts and all entries, by number, of a journal that others may be writing.
+
+    Raises:
+        InvalidInput: There is none, or it cannot be read.
+        TargetNotWritable: The disk is too full even for reading it.
+    """
+    with _open_to_read(path) as connection:
+        return _facts(connection), [_entry(row) for row in connection.execute(f"{_SELECT} ORDER BY number")]
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return what a journal says of the batch as a whole; otherwise as `read_journal`."""
+    with _open_to_read(path) as connection:
+        return _facts(connection)
+
+
+@contextmanager
+def _open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection that sees one state of the journal."""
+    if not path.is_file():
+        raise InvalidInput("folder", f"{path.parent} is not the folder of a batch: it has no {path.name}")
+    # Without the right to write, SQLite cannot join those who write in WAL mode; but then they are not here. With it,
+    # the files it needs for that are gone again afterwards, which a connection that may only read would leave.
+    mode = "mode=rw" if os.access(path.parent, os.W_OK) else "immutable=1"
     try:
-        for row in connection.execute(f"{_SELECT} ORDER BY number"):
-            yield _entry(row)
-    finally:
-        connection.close()
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=30)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                raise InvalidInput("folder", f"{path} is empty")
+            if version > len(_MIGRATIONS):
+                raise InvalidInput("folder", f"{path} was written by a newer aurora_async (schema {version})")
+            yield connection
+    except InvalidInput:
+        raise
+    except sqlite3.OperationalError as error:  # not the file, but the disk, or somebody who holds it for long
+        raise _not_writable(path, error) from error
+    except (sqlite3.Error, ValueError) as error:
+        raise InvalidInput("folder", f"{path} cannot be read: {error}") from error
 
 
-@attrs.frozen
-class _Added:
-    by: int
+def _facts(connection: sqlite3.Connection) -> dict[str, Any]:
+    return {name: json.loads(value) for name, value in connection.execute(_FACTS)}
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

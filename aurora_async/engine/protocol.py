@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -83,6 +83,8 @@ class Output:
     """About how large it is, where the service said so."""
     attempts: int | None = None
     """Most tries to fetch it; None: as configured."""
+    about: Mapping[str, str] = attrs.field(factory=dict)
+    """What a file of it may say of itself, such as the query."""
 
 
 class Named(Protocol):

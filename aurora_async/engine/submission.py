@@ -24,83 +24,37 @@ from aurora_async.errors import (
 from aurora_async.http import Session
 from aurora_async.http.retry import may_pass
 
-__all__ = ["Submission"]
+__all__ = ["Placement", "Submission"]
 
 logger = logging.getLogger(__name__)
 
 
-class Submission:
-    """One submission, in a task of its own that outlives the cancellation of its caller and of the client.
+class Placement:
+    """Getting one query accepted exactly once, under an identifier that is chosen before the POST.
 
-    The identifier is chosen before the POST. When an answer is lost the service is asked whether it knows it, and the
-    query is sent again only when it says no.
+    When an answer is lost the service is asked whether it knows the identifier, and the query is sent again only when
+    it says no.
     """
 
-    def __init__(
-        self, service: Service[Any], query: Any, deadline: Deadline, session: Session, canceller: Canceller
-    ) -> None:
+    def __init__(self, service: Service[Any], query: Any, request_id: RequestId | None, session: Session) -> None:
+        self.request_id = request_id
+        self.may_exist = False
+        """The service may have the request."""
+        self.is_called_off = False
+        """Set it, and nothing new is sent."""
         self._service = service
         self._query = query
-        self._deadline = deadline
         self._config = session.config
         self._policy = session.retry_policy
-        self._canceller = canceller
-        self._error: Exception | None = None
-        self._accepted = False
-        self._may_exist = False
-        self._left = False
-        self._scope = anyio.CancelScope(deadline=deadline.at, shield=True)
-        self.request_id: RequestId | None = service.new_request_id()
-        self.ended = anyio.Event()
-        """The caller has its answer, or is gone and everything is cleaned up."""
 
-    def result(self) -> RequestId:
-        """Return the identifier the service uses, or raise why there is none."""
-        if self._error is not None:
-            raise self._error
-        if self._accepted and self.request_id is not None and not self._left:
-            return self.request_id
-        if self._deadline.has_passed:
-            raise self._deadline.exceeded("submitting the query", self.request_id if self._may_exist else None)
-        raise ClientClosed(self.request_id if self._may_exist else None)
-
-    def leave(self) -> anyio.Event:
-        """Nobody waits any more: send nothing new, and cancel on the service what it may have accepted.
-
-        The event that is returned happens when both are done.
-        """
-        self._left = True
-        if self.ended.is_set():
-            if self._accepted and self.request_id is not None:
-                return self._canceller.start(self._service, self.request_id)
-        elif self._may_exist:
-            # The POST is on its way. Only after it has ended does a cancellation reach what it started.
-            self._scope.deadline = min(self._scope.deadline, anyio.current_time() + self._config.timeouts.cancel_s)
-        else:
-            self._scope.cancel()
-        return self.ended
-
-    async def run(self) -> None:
-        """Submit, keep what came of it, and clean up when the caller has left meanwhile."""
-        try:
-            with self._scope:
-                self.request_id = await self._submit()
-                self._accepted = self._may_exist = True
-        except Exception as error:
-            self._error = error
-        finally:
-            try:
-                if self._left and self._may_exist and self.request_id is not None:
-                    cancelled = self._canceller.start(self._service, self.request_id, sure=self._accepted)
-                    with anyio.CancelScope(shield=True):
-                        await cancelled.wait()
-            finally:
-                self.ended.set()
-
-    def _sending(self) -> None:
-        self._may_exist = True
-
-    async def _submit(self) -> RequestId:
+    async def run(self, *, ask_first: bool = False) -> RequestId:
+        """Submit, and return the identifier the service uses; `ask_first` when an earlier try may have arrived."""
+        if ask_first and self.request_id is not None:
+            self.may_exist = True
+            known = await self._known_as(self.request_id)
+            if known is not None:
+                return known
+            self.may_exist = False
         waits = self._policy.waits()
         left = self._config.retries.attempts
         while True:
@@ -109,7 +63,7 @@ class Submission:
                 return await self._service.submit(self._query, self.request_id, sending=self._sending)
             except AuroraError as error:
                 if _was_refused(error):
-                    self._may_exist = False
+                    self.may_exist = False
                     raise
                 if self.request_id is None:
                     raise
@@ -117,10 +71,13 @@ class Submission:
                 known = await self._known_as(self.request_id)
                 if known is not None:
                     return known
-                self._may_exist = False
-                if left <= 0 or self._left or isinstance(error, MalformedAnswer | Conflict):
+                self.may_exist = False
+                if left <= 0 or self.is_called_off or isinstance(error, MalformedAnswer | Conflict):
                     raise
             await anyio.sleep(next(waits))
+
+    def _sending(self) -> None:
+        self.may_exist = True
 
     async def _known_as(self, request_id: RequestId) -> RequestId | None:
         """Ask until the service says whether it knows the request; None when it does not.
@@ -140,6 +97,80 @@ class Submission:
                 if left <= 0 or not may_pass(error):
                     raise
             await anyio.sleep(next(waits))
+
+
+class Submission:
+    """One placement in a task of its own, which outlives the cancellation of its caller and of the client."""
+
+    def __init__(
+        self, service: Service[Any], query: Any, deadline: Deadline, session: Session, canceller: Canceller
+    ) -> None:
+        self._service = service
+        self._deadline = deadline
+        self._cancel_s = session.config.timeouts.cancel_s
+        self._canceller = canceller
+        self._placement = Placement(service, query, service.new_request_id(), session)
+        self._error: Exception | None = None
+        self._accepted = False
+        self._scope = anyio.CancelScope(deadline=deadline.at, shield=True)
+        self.ended = anyio.Event()
+        """The caller has its answer, or is gone and everything is cleaned up."""
+
+    @property
+    def request_id(self) -> RequestId | None:
+        """The identifier chosen, then the one the service uses."""
+        return self._placement.request_id
+
+    @property
+    def may_exist(self) -> bool:
+        """The service may have the request."""
+        return self._placement.may_exist
+
+    def result(self) -> RequestId:
+        """Return the identifier the service uses, or raise why there is none."""
+        if self._error is not None:
+            raise self._error
+        placement = self._placement
+        if self._accepted and placement.request_id is not None and not placement.is_called_off:
+            return placement.request_id
+        maybe = placement.request_id if placement.may_exist else None
+        if self._deadline.has_passed:
+            raise self._deadline.exceeded("submitting the query", maybe)
+        raise ClientClosed(maybe)
+
+    def leave(self) -> anyio.Event:
+        """Nobody waits any more: send nothing new, and cancel on the service what it may have accepted.
+
+        The event that is returned happens when both are done.
+        """
+        self._placement.is_called_off = True
+        if self.ended.is_set():
+            if self._accepted and self.request_id is not None:
+                return self._canceller.start(self._service, self.request_id)
+        elif self._placement.may_exist:
+            # The POST is on its way. Only after it has ended does a cancellation reach what it started.
+            self._scope.deadline = min(self._scope.deadline, anyio.current_time() + self._cancel_s)
+        else:
+            self._scope.cancel()
+        return self.ended
+
+    async def run(self) -> None:
+        """Submit, keep what came of it, and clean up when the caller has left meanwhile."""
+        placement = self._placement
+        try:
+            with self._scope:
+                placement.request_id = await placement.run()
+                self._accepted = placement.may_exist = True
+        except Exception as error:
+            self._error = error
+        finally:
+            try:
+                if placement.is_called_off and placement.may_exist and placement.request_id is not None:
+                    cancelled = self._canceller.start(self._service, placement.request_id, sure=self._accepted)
+                    with anyio.CancelScope(shield=True):
+                        await cancelled.wait()
+            finally:
+                self.ended.set()
 
 
 def _was_refused(error: AuroraError) -> bool:

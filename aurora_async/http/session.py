@@ -13,13 +13,13 @@ import random
 import re
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from weakref import WeakSet
 
 import aiohttp
@@ -27,6 +27,7 @@ import anyio
 import anyio.to_thread
 import attrs
 import msgspec
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
@@ -50,6 +51,8 @@ from aurora_async.http.retry import LONGEST_WAIT_S, RetryPolicy, is_repeatable, 
 __all__ = ["Answer", "Body", "Session"]
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Lane = Literal["control", "body", "urgent"]
 
@@ -129,13 +132,26 @@ class Body:
     compressed body (`headers` then tell the compressed length).
     """
 
-    __slots__ = ("_read", "_response", "_session", "_shown", "headers", "length", "method", "status", "url")
+    __slots__ = (
+        "_connection",
+        "_read",
+        "_response",
+        "_session",
+        "_shown",
+        "headers",
+        "length",
+        "method",
+        "status",
+        "url",
+    )
 
     def __init__(self, session: Session, response: aiohttp.ClientResponse, method: str, url: str) -> None:
         self._session = session
         self._response = response
         self._shown = shown_url(url)
         self._read = False
+        connection = response.connection  # None when all of a small answer has come already
+        self._connection = None if connection is None else connection.protocol
         self.method = method
         self.url = url
         self.status = response.status
@@ -145,8 +161,10 @@ class Body:
     def __repr__(self) -> str:
         return f"<Body of {self.method} {self._shown} [{self.status}], {self.length} bytes>"
 
-    async def chunks(self, size: int = 1 << 20) -> AsyncIterator[bytes]:
-        """Yield the body, decompressed, as it arrives: `size` bytes at most each, far fewer on a slow line.
+    async def chunks(self, size: int = 1 << 20, *, decode: bool = True) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it arrives: `size` bytes at most each, far fewer on a slow line.
+
+        It is decompressed, unless `decode` is False.
 
         The iteration ends only with the body: whatever cuts it short raises. (A body without length or chunks, as
         HTTP/1.0 had it, ends where the connection does; nobody can tell whether that was the end.)
@@ -155,12 +173,12 @@ class Body:
             ConnectionLost: The connection ended before the body did.
             ReadTimeout: Nothing came for `Timeouts.read_s`.
             IncompleteBody: Its compressed data end in the middle.
-            MalformedAnswer: Its compressed data are broken.
+            MalformedAnswer: Its compressed data are broken, or more came than its Content-Length.
         """
         if self._read:
             raise RuntimeError("a body can be read only once")
         self._read = True
-        decoder = decoder_for(self.headers.get("Content-Encoding"), self._shown)
+        decoder = decoder_for(self.headers.get("Content-Encoding"), self._shown) if decode else None
         content = self._response.content
         content.set_read_chunk_size(size)
         while chunk := await self._next(content, size):
@@ -171,11 +189,17 @@ class Body:
                     yield piece
         if decoder is not None:
             decoder.finish()
+        if self._connection is not None and isinstance(self._connection.exception(), HttpProcessingError):
+            # What follows an answer that nobody else has asked for can only be the rest of it.
+            raise MalformedAnswer(self._shown, "Content-Length", "more bytes came than it says; ask again")
 
     async def _next(self, content: aiohttp.StreamReader, size: int) -> bytes:
         try:
             return await content.read(size)
         except FOREIGN_ERRORS as error:
+            # aiohttp tells of a broken end before it gives what came until then, which may be megabytes.
+            if before := content._read_nowait(size):
+                return before
             raise self._session._ours(error, self.method, self._shown) from error
 
 
@@ -484,6 +508,38 @@ class Session:
         finally:
             reply.end()
 
+    async def lend(self, exchange: Callable[[], Awaitable[T]]) -> T:
+        """Await an exchange for a body at our service that another process makes in our stead, trying once.
+
+        It takes a slot of ours for as long, its failures are heeded and repeated like those of our own.
+        """
+        tries_left = self.config.retries.attempts
+        waits = self.retry_policy.waits()
+        while True:
+            tries_left -= 1
+            try:
+                return await self._lend_once(exchange)
+            except AuroraError as error:
+                await self._pause(error, waits, "GET", True, tries_left)
+
+    async def _lend_once(self, exchange: Callable[[], Awaitable[T]]) -> T:
+        if self._control is None:
+            raise ClientClosed
+        host = (self._origins.get(self._base_origin) or self._new_origin(self._base_origin)).host
+        gate = host.bodies
+        if not gate.try_enter():
+            await gate.enter()
+        cuts = gate.allowance.cuts
+        try:
+            result = await exchange()
+        except HttpError as error:
+            _heed(error, host, gate, cuts)
+            raise
+        finally:
+            gate.leave()
+        host.succeeded(gate, cuts)
+        return result
+
     async def _pause(
         self, error: AuroraError, waits: Iterator[float], method: str, repeat: bool | None, tries_left: int
     ) -> None:
@@ -608,10 +664,7 @@ class Session:
             return reply
         try:
             refusal = await _refusal(reply)
-            # Before the slot is given back, lest it be taken at once. Maintenance does not mean overload.
-            if refusal.status in (429, 503) and not isinstance(refusal, MaintenanceMode):
-                asked_s = refusal.retry_after_s
-                host.overloaded(gate, cuts, None if asked_s is None else min(asked_s, LONGEST_WAIT_S))
+            _heed(refusal, host, gate, cuts)  # before the slot is given back, lest it be taken at once
         finally:
             reply.end()
         raise refusal
@@ -723,6 +776,13 @@ def _redirected(reply: _Reply, body: bytes | None) -> tuple[str, URL, str, bytes
     if body is not None and reply.url.scheme == "https" and url.scheme == "http":
         raise MalformedAnswer(shown, "Location", f"it sends a request body from https to {shown_url(text)!r}")
     return method, url, key, body
+
+
+def _heed(refusal: HttpError, host: Host, gate: Gate, cuts: int) -> None:
+    """Slow down when a host says it is overloaded, which maintenance does not mean."""
+    if refusal.status in (429, 503) and not isinstance(refusal, MaintenanceMode):
+        asked_s = refusal.retry_after_s
+        host.overloaded(gate, cuts, None if asked_s is None else min(asked_s, LONGEST_WAIT_S))
 
 
 async def _refusal(reply: _Reply) -> HttpError:

@@ -12,9 +12,10 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import attrs
@@ -25,7 +26,10 @@ from aurora_async.errors import InvalidInput
 from aurora_async.server.aurorax.accounts import hash_password
 from aurora_async.server.aurorax.routes import AuroraXService
 from aurora_async.server.aurorax.sources import published_sources
+from aurora_async.server.faults import Faults
+from aurora_async.server.files import FileRoutes
 from aurora_async.server.jobs import Jobs
+from aurora_async.server.rules import FaultRule
 from aurora_async.server.site import Handler, Routes
 from aurora_async.server.store import Account, Login, Store
 
@@ -66,6 +70,13 @@ class ServiceSettings:
 
     False leaves it as it is: a service that was in maintenance mode when it ended still is.
     """
+    product_urls: Literal["published", "local"] = attrs.field(
+        default="published", validator=attrs.validators.in_(("published", "local"))
+    )
+    """Where the URLs of data products lead: to where the real ones are published, or to copies in this service.
+
+    Copies are made up. Their records say what the published URL is, as `published_url` in the metadata.
+    """
     workers: int | None = attrs.field(default=None, validator=optional(ge(0)))
     """Worker processes at most; 0 computes in threads, None takes one per core, up to four."""
     server_time_s: float = attrs.field(default=0.0, validator=ge(0))
@@ -76,6 +87,8 @@ class ServiceSettings:
     """Largest upload of records; memory does not grow with it."""
     max_waiting: int = attrs.field(default=100_000, validator=ge(1))
     """Searches that may wait to be run; further ones are answered with 429."""
+    faults: tuple[FaultRule, ...] = ()
+    """What goes wrong from the start; `LocalService.faults` changes it while the service runs."""
 
 
 class LocalService:
@@ -83,6 +96,8 @@ class LocalService:
 
     def __init__(self, settings: ServiceSettings | None = None) -> None:
         self.settings = settings or ServiceSettings()
+        self.faults = Faults(self.settings.faults)
+        """What goes wrong; from any thread."""
         self._port: int | None = None
         self._aurorax: AuroraXService | None = None
         self._exits = AsyncExitStack()
@@ -97,8 +112,11 @@ class LocalService:
     @property
     def base_url(self) -> str:
         """What a client is given: `http://127.0.0.1:PORT`."""
+        return self._url(self.port)
+
+    def _url(self, port: int) -> str:
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return f"http://{host}:{self.port}"
+        return f"http://{host}:{port}"
 
     @property
     def maintenance(self) -> bool:
@@ -151,8 +169,14 @@ class LocalService:
         routes = Routes()
         aurorax.add_routes(routes)
         routes.add("GET", "/", _home_page(aurorax))
+        FileRoutes().add_to(routes)
+        self.faults.add_routes(routes)
+        if settings.product_urls == "local" and settings.port:
+            aurorax.lead_to_copies(f"{self._url(settings.port)}/files")  # what is resumed as well
         aurorax.resume()
-        self._port = await exits.enter_async_context(_listen(routes, settings))
+        self._port = await exits.enter_async_context(_listen(routes, self.faults, settings))
+        if settings.product_urls == "local":
+            aurorax.lead_to_copies(f"{self.base_url}/files")
 
 
 @asynccontextmanager
@@ -185,13 +209,21 @@ async def _open_store(folder: Path) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def _listen(routes: Routes, settings: ServiceSettings) -> AsyncIterator[int]:
+async def _listen(routes: Routes, faults: Faults, settings: ServiceSettings) -> AsyncIterator[int]:
     def make_request(message, payload, protocol, writer, task):  # type: ignore[no-untyped-def]
-        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=settings.max_body_bytes)
+        state = None
+        if faults.is_on:
+            message, writer, state = faults.begin(message, writer)
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, loop, client_max_size=settings.max_body_bytes, state=state
+        )
+
+    def respond(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        return faults.answer(request, routes) if faults.is_on else routes(request)
 
     loop = asyncio.get_running_loop()
     # The low-level server: a framework's routing and middlewares would cost a third of the exchanges per second.
-    server = web.Server(routes, request_factory=make_request, access_log=None, keepalive_timeout=75.0)
+    server = web.Server(respond, request_factory=make_request, access_log=None, keepalive_timeout=75.0)
     runner = web.ServerRunner(server, shutdown_timeout=2.0)
     await runner.setup()
     try:
@@ -203,6 +235,7 @@ async def _listen(routes: Routes, settings: ServiceSettings) -> AsyncIterator[in
             raise InvalidInput("port", f"cannot listen on {where}: {error.strerror}; choose another port") from error
         yield runner.addresses[0][1]
     finally:
+        faults.close()
         await runner.cleanup()
 
 
@@ -268,8 +301,14 @@ curl -i {base_url}/api/v1/ephemeris/search -H 'Content-Type: application/json' -
 accounts, as far as the role allows; own searches are then private.</p>
 <pre>aurora-async serve --api-key demo:Administrator --account admin@localhost:demo:Administrator
 curl {base_url}/api/v1/accounts -H 'x-aurorax-api-key: demo'
-curl -i {base_url}/api/v1/authenticate -H 'Content-Type: application/json' -d \
+curl -i {base_url}/api/v1/authenticate -H 'Content-Type: application/json' -d \\
   '{{"email_address": "admin@localhost", "password": "demo"}}'</pre>
+<h2>Having it fail</h2>
+<p>To see how a program takes it when the next download breaks off in the middle, or anything else goes wrong:</p>
+<pre>curl {base_url}/_local/faults -H 'Content-Type: application/json' -d \\
+  '{{"path": "*/data", "times": 1, "cut_at": 0.5}}'
+curl {base_url}/_local/faults
+curl -X DELETE {base_url}/_local/faults</pre>
 <h2>{count} data sources</h2>
 <div class="wide">
 <table>

@@ -17,19 +17,27 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import aiofiles.threadpool
+import attrs
 import msgspec
 from aiohttp import web
 
 from aurora_async.errors import InvalidInput
 
 __all__ = [
+    "CHANGE",
+    "CHUNK_BYTES",
+    "FATE",
     "ApiError",
+    "Change",
+    "Fate",
     "Handler",
     "Routes",
+    "Version",
     "answer",
     "answer_bytes",
     "answer_file",
     "answer_stream",
+    "byte_range",
     "error_answer",
     "flag",
     "read_json",
@@ -49,6 +57,31 @@ Handler = Callable[..., Awaitable[web.StreamResponse]]
 """Called with the request and the variable parts of its path, in order."""
 
 
+@attrs.frozen(kw_only=True)
+class Fate:
+    """What a fault has in store for a search or an export that is being submitted."""
+
+    never_ends: bool = False
+    fails_with: str | None = None
+    expires: bool = False
+    """Its result is gone when it ends."""
+    count_off: int = 0
+    """How much its count of results is wrong."""
+
+
+@attrs.frozen
+class Change:
+    """What a fault has done to a file before it is served: it is of another version, but for its validators `kept`."""
+
+    version: int = 1
+    kept: tuple[str, ...] = ()
+
+
+FATE = web.RequestKey("fate", Fate)
+CHANGE = web.RequestKey("change", Change)
+UNCHANGED = Change()
+
+
 class ApiError(Exception):
     """An error to be answered: status, AuroraX's error code, and what went wrong."""
 
@@ -61,16 +94,17 @@ class ApiError(Exception):
 
 
 class _Node:
-    __slots__ = ("children", "handlers", "variable")
+    __slots__ = ("children", "handlers", "rest", "variable")
 
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}
         self.variable: _Node | None = None
+        self.rest: _Node | None = None
         self.handlers: dict[str, Handler] = {}
 
 
 class Routes:
-    """Which handler answers which method and path; `{}` in a path stands for any one part."""
+    """Which handler answers which method and path; there `{}` stands for any one part, `{…}` for all that follow."""
 
     def __init__(self) -> None:
         self._root = _Node()
@@ -82,6 +116,9 @@ class Routes:
             if part == "{}":
                 node.variable = node.variable or _Node()
                 node = node.variable
+            elif part == "{…}":
+                node.rest = node.rest or _Node()
+                node = node.rest
             else:
                 node = node.children.setdefault(part, _Node())
         if method in node.handlers:
@@ -110,13 +147,18 @@ class Routes:
         path = "/" + request.path.lstrip("/")  # a base URL with a slash at its end makes two of them
         node: _Node | None = self._root
         variables = []
-        for part in path.split("/")[1:]:
+        parts = path.split("/")[1:]
+        for number, part in enumerate(parts):
             assert node is not None
             if (child := node.children.get(part)) is not None:
                 node = child
             elif node.variable is not None and part:
                 node = node.variable
                 variables.append(part)
+            elif node.rest is not None and part:
+                node = node.rest
+                variables.append("/".join(parts[number:]))
+                break
             else:
                 node = None
                 break
@@ -196,14 +238,15 @@ async def answer_file(request: web.BaseRequest, path: Path) -> web.StreamRespons
     """
     with _open(path) as file:
         stat = os.fstat(file.fileno())
-        version = _Version(f"{stat.st_mtime_ns:x}-{stat.st_size:x}", int(stat.st_mtime))
+        version = Version(f"{stat.st_mtime_ns:x}-{stat.st_size:x}", int(stat.st_mtime))
+        version = version.after(request.get(CHANGE, UNCHANGED))
         if version.is_known_to(request):
             return version.mark(web.Response(status=304))
         if stat.st_size >= GZIP_FROM_BYTES and accepts_gzip(request):
             return await answer_stream(request, iter(partial(file.read, CHUNK_BYTES), b""))
         status, begin, end = 200, 0, stat.st_size
         if "Range" in request.headers and version.may_be_continued(request):
-            status, begin, end = _range(request, stat.st_size)
+            status, begin, end = byte_range(request, stat.st_size)
         headers = {"Content-Type": JSON, "Vary": "Accept-Encoding", "Accept-Ranges": "bytes"}
         if status == 206:
             headers["Content-Range"] = f"bytes {begin}-{end - 1}/{stat.st_size}"
@@ -228,12 +271,23 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-class _Version:
+class Version:
     """What identifies the bytes of a file: an ETag and a time of change (seconds since 1970)."""
 
     def __init__(self, etag: str, changed_s: int) -> None:
         self._etag = etag
         self._changed_s = changed_s
+
+    def after(self, change: Change) -> Version:
+        """Return the version that there is after a change."""
+        if change.version == 1:
+            return self
+        kept = [name.lower() for name in change.kept]
+        return Version(
+            self._etag if "etag" in kept else f"{self._etag}-{change.version}",
+            # Dates are of whole seconds, and none lies ahead.
+            self._changed_s if "last-modified" in kept else self._changed_s - change.version,
+        )
 
     def is_known_to(self, request: web.BaseRequest) -> bool:
         """True when the client said that it has this version already."""
@@ -262,10 +316,12 @@ class _Version:
 Answer = TypeVar("Answer", bound=web.StreamResponse)
 
 
-def _range(request: web.BaseRequest, size: int) -> tuple[int, int, int]:
+def byte_range(request: web.BaseRequest, size: int) -> tuple[int, int, int]:
     """Return status, first byte and the one after the last; several ranges, or none we know, get the whole."""
     match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", request.headers["Range"].replace(" ", ""))
     if match is None or not (match[1] or match[2]):
+        return 200, 0, size
+    if match[1] and match[2] and int(match[2]) < int(match[1]):
         return 200, 0, size
     if match[1]:
         begin, end = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size

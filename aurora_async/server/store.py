@@ -1,9 +1,8 @@
 """What the local service must not forget: searches, data sources, uploaded records and accounts, in one SQLite file.
 
-Writing goes through one thread that puts whatever has gathered meanwhile into one transaction, and each change is
-answered after its commit. `synchronous=NORMAL` is on purpose: in WAL mode a commit has then been handed to the
-operating system, so nothing acknowledged is lost when the process is killed (`kill -9`); a power failure may take the
-last moments with it, yet never damages the file. A service for laptops and tests need not wait for a disk at each POST.
+`synchronous=NORMAL` is on purpose: in WAL mode a commit has then been handed to the operating system, so nothing
+acknowledged is lost when the process is killed (`kill -9`); a power failure may take the last moments with it, yet
+never damages the file. A service for laptops and tests need not wait for a disk at each POST.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import asyncio
 import hashlib
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +21,7 @@ import msgspec
 from attrs.validators import in_
 
 from aurora_async.aurorax.models import ROLES
+from aurora_async.database import Change, Database
 from aurora_async.errors import InvalidInput
 
 __all__ = ["Account", "Duplicate", "Login", "SearchRow", "Store", "digest_of"]
@@ -174,8 +173,6 @@ _FINISH = (
 )
 _INSERT_SOURCE = "INSERT INTO data_sources VALUES (?, ?, ?, ?, ?)"
 
-Change = Callable[[sqlite3.Connection], Any]
-
 
 def digest_of(secret: str) -> str:
     """Return what is kept of an API key or a token; they are long and random enough for a plain digest."""
@@ -196,71 +193,32 @@ class Store:
         self.path = folder / "service.sqlite"
         """The database, for readers with a connection of their own."""
         self._lock_connection = _claim(folder)
+
+        def add_first_sources(connection: sqlite3.Connection) -> None:
+            connection.executemany(_INSERT_SOURCE, [_source_row(source) for source in first_sources()])
+
         try:
-            self._connection = _connect(self.path)
-            _migrate(self._connection, folder, first_sources)
-            self._reader = _connect(self.path)
+            self._database = Database(
+                self.path, _MIGRATIONS, synchronous="NORMAL", first=add_first_sources, name="data_dir"
+            )
         except BaseException:
             self._lock_connection.close()
             raise
-        self._reading = threading.Lock()
-        self._pending: list[tuple[Change, asyncio.Future[Any]]] = []
-        self._gathered = threading.Condition()
-        self._closing = False
-        self._loop = asyncio.get_running_loop()
-        self._writer = threading.Thread(target=self._write, name="store writer", daemon=True)
-        self._writer.start()
 
     async def close(self) -> None:
         """Write what is still pending, then let go of the database."""
-        with self._gathered:
-            self._closing = True
-            self._gathered.notify()
-        await asyncio.to_thread(self._writer.join)
-        self._reader.close()
-        self._connection.close()
-        self._lock_connection.close()
+        try:
+            await self._database.close()
+        finally:
+            self._lock_connection.close()
 
     # Writing --------------------------------------------------------------------------------------------------------
 
-    def apply(self, change: Change) -> asyncio.Future[Any]:
+    def apply(self, change: Change[T]) -> asyncio.Future[T]:
         """Have `change` made in the next transaction; the future holds what it returned, once that is committed."""
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        with self._gathered:
-            if self._closing:
-                raise RuntimeError("the store is closed")
-            self._pending.append((change, answer))
-            if len(self._pending) == 1:
-                self._gathered.notify()
-        return answer
+        return self._database.apply(change)
 
-    def _write(self) -> None:
-        while True:
-            with self._gathered:
-                while not self._pending and not self._closing:
-                    self._gathered.wait()
-                batch, self._pending = self._pending, []
-            if not batch:
-                return
-            outcomes = self._commit(batch)
-            try:
-                self._loop.call_soon_threadsafe(_settle, outcomes)
-            except RuntimeError:
-                # The loop is gone: nobody waits for these answers any more, and the changes are made.
-                return
-
-    def _commit(self, batch: Sequence[tuple[Change, asyncio.Future[Any]]]) -> list[_Outcome]:
-        try:
-            with self._connection:
-                self._connection.execute("BEGIN IMMEDIATE")
-                return [(answer, change(self._connection), None) for change, answer in batch]
-        except Exception as error:
-            if len(batch) == 1:
-                return [(batch[0][1], None, error)]
-        # One of them is at fault: each for itself, so that the others do not suffer for it.
-        return [outcome for one in batch for outcome in self._commit([one])]
-
-    def _apply_logged(self, change: Change, what: str) -> asyncio.Future[Any]:
+    def _apply_logged(self, change: Change[object], what: str) -> asyncio.Future[Any]:
         """Have `change` made, for which nobody need wait: should it fail, the log tells `what` was not kept."""
         answer = self.apply(change)
         answer.add_done_callback(partial(_log_failure, what))
@@ -434,12 +392,8 @@ class Store:
 
     # Reading --------------------------------------------------------------------------------------------------------
 
-    def _read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._reading:
-            return self._reader.execute(sql, values).fetchall()
-
     def _searches(self, rest: str, values: Sequence[Any] = ()) -> list[SearchRow]:
-        rows = self._read(f"{_SELECT} {rest}", values)
+        rows = self._database.read(f"{_SELECT} {rest}", values)
         return [SearchRow(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
 
     def search(self, request_id: str) -> SearchRow | None:
@@ -457,31 +411,33 @@ class Store:
 
     def data_sources(self) -> list[dict[str, Any]]:
         """Return the full record of every data source, by identifier."""
-        rows = self._read("SELECT record FROM data_sources ORDER BY identifier")
+        rows = self._database.read("SELECT record FROM data_sources ORDER BY identifier")
         return [msgspec.json.decode(row[0]) for row in rows]
 
     def accounts(self) -> dict[str, Account]:
         """Return every account that has an API key, by the key's digest."""
-        rows = self._read("SELECT api_key_sha256, role, email_address FROM accounts WHERE api_key_sha256 IS NOT NULL")
+        rows = self._database.read(
+            "SELECT api_key_sha256, role, email_address FROM accounts WHERE api_key_sha256 IS NOT NULL"
+        )
         return {digest: Account(role=role, email_address=email) for digest, role, email in rows}
 
     def passwords(self) -> dict[str, tuple[Account, str]]:
         """Return every account that has a password, with what is kept of it, by address."""
-        rows = self._read("SELECT email_address, role, password FROM accounts WHERE password IS NOT NULL")
+        rows = self._database.read("SELECT email_address, role, password FROM accounts WHERE password IS NOT NULL")
         return {email: (Account(role=role, email_address=email), password) for email, role, password in rows}
 
     def tokens(self) -> dict[str, tuple[str, int]]:
         """Return whose each token is, and when it was last used (microseconds since 1970), by the token's digest."""
-        rows = self._read("SELECT sha256, email_address, used_us FROM tokens")
+        rows = self._database.read("SELECT sha256, email_address, used_us FROM tokens")
         return {digest: (email, used_us) for digest, email, used_us in rows}
 
     def logins(self) -> dict[str, tuple[int, int | None]]:
         """Return when each person logged in last, and the time before, by address."""
-        return {email: (this, last) for email, this, last in self._read("SELECT * FROM logins")}
+        return {email: (this, last) for email, this, last in self._database.read("SELECT * FROM logins")}
 
     def maintenance(self) -> bool:
         """Return whether the service was in maintenance mode when it ended."""
-        return self._read("SELECT is_on FROM switches WHERE name = 'maintenance'") == [(1,)]
+        return self._database.read("SELECT is_on FROM switches WHERE name = 'maintenance'") == [(1,)]
 
     def deletions(self, data_source: int, since_us: int) -> list[tuple[str, int, int, int, int]]:
         """Return the deletions of ephemeris since then: job, start and end (s), when (us), how many were uploaded."""
@@ -489,32 +445,22 @@ class Store:
             "SELECT job, start_s, end_s, requested_us, deleted FROM ephemeris_deletions"
             " WHERE data_source = ? AND requested_us >= ? ORDER BY requested_us"
         )
-        return [(job, start, end, at, count) for job, start, end, at, count in self._read(sql, (data_source, since_us))]
+        return [
+            (job, start, end, at, count)
+            for job, start, end, at, count in self._database.read(sql, (data_source, since_us))
+        ]
 
     def changed_data_sources(self) -> tuple[set[int], set[int]]:
         """Return which data sources have uploaded or deleted ephemeris, and which such data products."""
         found = []
         for uploaded, deleted in (("ephemeris", "ephemeris_deletions"), ("data_products", "data_product_deletions")):
-            rows = self._read(
+            rows = self._database.read(
                 f"SELECT identifier FROM data_sources"
                 f" WHERE EXISTS (SELECT 1 FROM {uploaded} WHERE data_source = identifier)"
                 f" OR EXISTS (SELECT 1 FROM {deleted} WHERE data_source = identifier)"
             )
             found.append({identifier for (identifier,) in rows})
         return found[0], found[1]
-
-
-_Outcome = tuple["asyncio.Future[Any]", Any, "Exception | None"]
-
-
-def _settle(outcomes: Iterable[_Outcome]) -> None:
-    for answer, result, error in outcomes:
-        if answer.done():  # whoever waited for it was cancelled
-            continue
-        if error is None:
-            answer.set_result(result)
-        else:
-            answer.set_exception(error)
 
 
 def _log_failure(what: str, answer: asyncio.Future[Any]) -> None:
@@ -538,25 +484,3 @@ def _claim(folder: Path) -> sqlite3.Connection:
         reason = f"{folder} is in use by another service ({error}); stop it, or give this one a folder of its own"
         raise InvalidInput("data_dir", reason) from error
     return connection
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
-
-
-def _migrate(
-    connection: sqlite3.Connection, folder: Path, first_sources: Callable[[], Iterable[Mapping[str, Any]]]
-) -> None:
-    """Bring the schema up to date, and give a new database its data sources: all of it, or nothing."""
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(_MIGRATIONS):
-        reason = f"{folder} was written by a newer aurora_async (schema {version}, this one knows {len(_MIGRATIONS)})"
-        raise InvalidInput("data_dir", reason)
-    with connection:
-        scripts = ";".join(_MIGRATIONS[version:])
-        connection.executescript(f"BEGIN IMMEDIATE; {scripts}; PRAGMA user_version = {len(_MIGRATIONS)};")
-        if version == 0:
-            connection.executemany(_INSERT_SOURCE, [_source_row(source) for source in first_sources()])

@@ -22,11 +22,14 @@ from aurora_async.sync._aurorax import (
     Searches,
     Sources,
 )
+from aurora_async.sync._batch import Batch
+from aurora_async.sync._transfer import fetch, fetch_many
 
 __all__ = [
     "Administration",
     "AuroraX",
     "AvailabilityCounts",
+    "Batch",
     "ConjunctionSearches",
     "DataProductSearches",
     "EphemerisSearches",
@@ -35,4 +38,6 @@ __all__ = [
     "Run",
     "Searches",
     "Sources",
+    "fetch",
+    "fetch_many",
 ]

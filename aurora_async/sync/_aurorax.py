@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import Any, Generic, Self, TypeVar, overload
 import anyio.to_thread
 
 from aurora_async import aurorax
+from aurora_async.aurorax.batches import Window
 from aurora_async.aurorax.models import DataSource, Query
+from aurora_async.aurorax.plans import Plan, PlannedSearch
 from aurora_async.aurorax.records import ChunkOutcome, UploadReport
 from aurora_async.aurorax.searches import QueryDocument, ResponseFormat
 from aurora_async.config import Config
@@ -20,7 +22,9 @@ from aurora_async.engine import Events as AsyncEvents
 from aurora_async.engine import Outcome, RequestId, RequestStatus
 from aurora_async.engine import Request as AsyncRequest
 from aurora_async.engine import Run as AsyncRun
+from aurora_async.engine.cluster import ClusterLike
 from aurora_async.errors import RunCancelled
+from aurora_async.sync._batch import Batch
 from aurora_async.sync._client import BlockingClient
 from aurora_async.sync._loop import BlockingLoop
 from aurora_async.sync._verbs import blocking, here, streaming
@@ -86,6 +90,7 @@ class Request(Generic[RecordT]):
     stream = streaming(AsyncRequest[RecordT].stream)
     records = blocking(AsyncRequest[RecordT].records)
     download = blocking(AsyncRequest[RecordT].download)
+    append = blocking(AsyncRequest[RecordT].append)
 
 
 class _Service:
@@ -124,43 +129,65 @@ class Searches(_Service, Generic[QueryT, RecordT]):
 
     @overload
     def search(
-        self, query: QueryT | QueryDocument, *, response_format: None = None, deadline_s: float | None = None
+        self,
+        query: QueryT | QueryDocument,
+        *,
+        response_format: None = None,
+        window: Window | None = None,
+        deadline_s: float | None = None,
     ) -> Records[RecordT]: ...
     @overload
     def search(
-        self, query: QueryT | QueryDocument, *, response_format: ResponseFormat, deadline_s: float | None = None
+        self,
+        query: QueryT | QueryDocument,
+        *,
+        response_format: ResponseFormat,
+        window: Window | None = None,
+        deadline_s: float | None = None,
     ) -> Records[dict[str, Any]]: ...
     def search(
         self,
         query: QueryT | QueryDocument,
         *,
         response_format: ResponseFormat | None = None,
+        window: Window | None = None,
         deadline_s: float | None = None,
     ) -> Records[Any]:
         """Return all records that answer `query`, in the service's order."""
         found: Records[Any] = self._loop.run(
-            self._asynchronous.search, query, response_format=response_format, deadline_s=deadline_s
+            self._asynchronous.search, query, response_format=response_format, window=window, deadline_s=deadline_s
         )
         return found
 
     @overload
     def stream(
-        self, query: QueryT | QueryDocument, *, response_format: None = None, deadline_s: float | None = None
+        self,
+        query: QueryT | QueryDocument,
+        *,
+        response_format: None = None,
+        window: Window | None = None,
+        deadline_s: float | None = None,
     ) -> Generator[RecordT, None, None]: ...
     @overload
     def stream(
-        self, query: QueryT | QueryDocument, *, response_format: ResponseFormat, deadline_s: float | None = None
+        self,
+        query: QueryT | QueryDocument,
+        *,
+        response_format: ResponseFormat,
+        window: Window | None = None,
+        deadline_s: float | None = None,
     ) -> Generator[dict[str, Any], None, None]: ...
     def stream(
         self,
         query: QueryT | QueryDocument,
         *,
         response_format: ResponseFormat | None = None,
+        window: Window | None = None,
         deadline_s: float | None = None,
     ) -> Generator[Any, None, None]:
         """Yield records as they arrive, no faster than they are taken and in constant memory."""
         yield from self._loop.stream(
-            self._asynchronous.stream(query, response_format=response_format, deadline_s=deadline_s)
+            self._asynchronous.stream(query, response_format=response_format, window=window, deadline_s=deadline_s)
         )
 
     @overload
@@ -260,6 +287,7 @@ class EphemerisSearches(_Loadable[aurorax.EphemerisQuery, aurorax.Ephemeris]):
 class DataProductSearches(_Loadable[aurorax.DataProductQuery, aurorax.DataProduct]):
     """Searches for keograms, montages, movies and plots; see `aurora_async.aurorax.DataProductSearches`."""
 
+    fetch_files = blocking(aurorax.DataProductSearches.fetch_files)
     delete_urls = blocking(aurorax.DataProductSearches.delete_urls)
     delete = blocking(aurorax.DataProductSearches.delete)
 
@@ -424,6 +452,7 @@ class AuroraX(BlockingClient[aurorax.AuroraX]):
         format: Format = "json",
         name: Callable[[int, Query], str] | None = None,
         response_format: ResponseFormat | None = None,
+        window: Window | None = None,
         deadline_s: float | None = None,
     ) -> Run:
         """Make many searches, and give their outcomes in order of completion; see `aurora_async.AuroraX.run`.
@@ -435,10 +464,42 @@ class AuroraX(BlockingClient[aurorax.AuroraX]):
         async def make() -> AsyncRun[Query]:
             return self._asynchronous.run(
                 _read_aside(queries, 1), at_once=at_once, folder=folder, format=format, name=name,
-                response_format=response_format, deadline_s=deadline_s,
+                response_format=response_format, window=window, deadline_s=deadline_s,
             )  # fmt: skip
 
         return Run(self, self._loop.run(make))
+
+    def batch(
+        self,
+        folder: Path | str,
+        queries: Plan | Iterable[Query | PlannedSearch] = (),
+        *,
+        format: Format | None = None,
+        window: Window | None = None,
+        response_format: ResponseFormat | None = None,
+        reuse: Iterable[Path | str] = (),
+        cluster: ClusterLike | None = None,
+        outputs: str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        dataset: Path | str | None = None,
+    ) -> Batch:
+        """Keep many searches in a folder, so that they survive whatever ends this process; see `aurora_async.Batch`."""
+        given = queries if isinstance(queries, Plan) else list(queries)
+        return Batch(
+            self,
+            lambda: self._asynchronous.batch(
+                folder,
+                given,
+                format=format,
+                window=window,
+                response_format=response_format,
+                reuse=reuse,
+                cluster=cluster,
+                outputs=outputs,
+                storage_options=storage_options,
+                dataset=dataset,
+            ),
+        )
 
 
 async def _aside(items: Iterable[T], at_once: int) -> AsyncGenerator[T, None]:

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from aurora_async.sync._loop import BlockingLoop
+from aurora_async.sync._loop import BlockingLoop, the_loop
 
-__all__ = ["blocking", "here", "streaming"]
+__all__ = ["blocking", "blocking_function", "here", "streaming"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,7 +50,16 @@ def streaming(
     return _described(method, verb)
 
 
-def _described(method: Callable[Concatenate[Any, P], T], verb: Callable[..., Any]) -> Callable[Concatenate[Any, P], T]:
+def blocking_function(verb: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Make a verb that belongs to no client blocking."""
+
+    def function(*args: P.args, **kwargs: P.kwargs) -> T:
+        return the_loop().run(verb, *args, **kwargs)
+
+    return _described(function, verb)
+
+
+def _described(method: Callable[P, T], verb: Callable[..., Any]) -> Callable[P, T]:
     """Give a method name, text and signature of its verb, but not itself: nobody must take it for a coroutine."""
     update_wrapper(method, verb)
     del method.__wrapped__  # type: ignore[attr-defined]

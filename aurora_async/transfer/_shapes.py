@@ -58,6 +58,8 @@ class Layout:
     """The fields that are told of such a record inside another one; None is all."""
     shown: tuple[str, ...] | None = None
     """The columns of a notebook's view; None is all that fit."""
+    partition: Mapping[str, str] = attrs.field(factory=dict)
+    """How a dataset is divided: names, and where their values are (`data_sources.program` is that of the first)."""
     units: Mapping[str, str] = attrs.field(factory=dict)
     """Units of fields that do not name their own."""
 
@@ -132,18 +134,21 @@ class Column:
     unit: str | None = None
 
 
-def columns(records: Sequence[Any], record_type: type[Any], *, long: bool = True) -> Iterator[Column]:
+def columns(
+    records: Sequence[Any], record_type: type[Any], *, long: bool = True, places: int | None = None
+) -> Iterator[Column]:
     """Yield the flat columns of some records, one after the other: only one is held.
 
-    `long` makes a row of each entry of a class's `long` mapping, instead of leaving it as it is.
+    `long` makes a row of each entry of a class's `long` mapping, instead of leaving it as it is. `places` is how many
+    columns a numbered list gets; None: as many as the longest one needs.
     """
     layout = layout_of(record_type)
     if not long or layout.long is None:
-        yield from _flat(records, record_type, ())
+        yield from _flat(records, record_type, (), places=places)
         return
     name, key, value = layout.long
     entries = [(record, item) for record in records for item in getattr(record, name).items()]
-    yield from _flat([record for record, _ in entries], record_type, (name,))
+    yield from _flat([record for record, _ in entries], record_type, (name,), places=places)
     days = [datetime(day.year, day.month, day.day, tzinfo=UTC) for _, (day, _) in entries]
     yield Column(key, ValueKind.TIME, False, days)
     yield Column(value, ValueKind.COUNT, False, [count for _, (_, count) in entries])
@@ -157,6 +162,7 @@ def _flat(
     prefix: str = "",
     suffix: str = "",
     optional: bool = False,
+    places: int | None = None,
 ) -> Iterator[Column]:
     layout = layout_of(record_type)
     for field in fields_of(record_type):
@@ -176,7 +182,7 @@ def _flat(
         elif field.name in layout.numbered and field.inner is not None:
             lists = [one or () for one in found]
             # At least two, so that a table of no conjunctions has the columns of one.
-            for place in range(max(2, max(map(len, lists), default=0))):
+            for place in range(places or max(2, max(map(len, lists), default=0))):
                 yield from _flat(
                     [one[place] if place < len(one) else None for one in lists],
                     field.inner,

@@ -113,6 +113,11 @@ class RecordCutter(Generic[T]):
         self._border_is_unique = True
 
     @property
+    def path(self) -> str:
+        """Where the list of records is in the document: `$.result`, or `$`."""
+        return self._path
+
+    @property
     def buffered_bytes(self) -> int:
         """Bytes that wait for the end of their record."""
         return len(self._buffer)

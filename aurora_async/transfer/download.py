@@ -1,4 +1,4 @@
-"""Bodies of records: to a file in one of three forms, or to the caller record by record.
+"""Bodies of records: to a file in one of five forms, or to the caller record by record.
 
 Works on any `Body`, so nothing here speaks HTTP. Other files (images, FITS, CDF) go through `sink.save`.
 """
@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 import anyio
 import anyio.lowlevel
@@ -22,14 +22,15 @@ import anyio.to_thread
 import msgspec
 
 from aurora_async.errors import IncompleteBody, InvalidInput, WrongContent
+from aurora_async.transfer._csv import Csv
+from aurora_async.transfer._parquet import Parquet
 from aurora_async.transfer.cutter import RAW_BLOCK_BYTES, Block, RecordCounter, RecordCutter
+from aurora_async.transfer.formats import Format, TableForm, check_format
 from aurora_async.transfer.sink import PartFile, Saved, pump, refuse_other_length
 
-__all__ = ["Body", "Format", "blocks", "download", "parse", "records"]
+__all__ = ["Body", "blocks", "download", "parse", "records"]
 
 T = TypeVar("T")
-
-Format = Literal["body", "json", "jsonl"]
 
 _CHUNK_BYTES = 128 * 1024
 _WINDOW_BYTES = 2 * 1024 * 1024
@@ -108,7 +109,7 @@ async def blocks(
     """Like `records`, some hundred at a time: for callers that pass many on at once."""
     cutter: RecordCutter[Any] = RecordCutter(record_type, url=body.url)
     received = 0
-    async with contextlib.aclosing(_closable(body.chunks(_CHUNK_BYTES))) as chunks:
+    async with contextlib.aclosing(closable(body.chunks(_CHUNK_BYTES))) as chunks:
         async for chunk in chunks:
             received += len(chunk)
             for at in range(0, len(chunk), _CHUNK_BYTES):
@@ -121,7 +122,7 @@ async def blocks(
     refuse_other_length(received, body.length, body.url, None)
     for block in await _cut(cutter, cutter.end()):
         yield block
-    _refuse_other_count(cutter.count, expected_records, body.url, None)
+    refuse_other_count(cutter.count, expected_records, body.url, None)
 
 
 async def _cut(cutter: RecordCutter[T], cut: Iterator[Block[T]]) -> Iterable[Block[T]]:
@@ -135,7 +136,7 @@ def parse(text: bytes, record_type: type[T] | None = None, *, url: str, expected
     """Return the records of a small body that is in memory already; errors are those of `records`."""
     cutter: RecordCutter[T] = RecordCutter(record_type, url=url)
     found = cutter.feed(text) + cutter.finish()
-    _refuse_other_count(cutter.count, expected_records, url, None)
+    refuse_other_count(cutter.count, expected_records, url, None)
     return found
 
 
@@ -146,13 +147,14 @@ async def download(
     expected_records: int | None = None,
     format: Format = "body",
     sort_key: str | None = None,
+    table: TableForm | None = None,
     sha256: bool = True,
     overwrite: bool = True,
 ) -> Saved:
     """Save a body of records, whole or not at all.
 
     The file takes its name only when the JSON was complete and held as many records as promised. Memory does not grow
-    with the body: some 20 MiB on top of `sink.save`.
+    with the body: some 20 MiB on top of `sink.save`, for `parquet` some 100 MiB.
 
     Args:
         body: Borrowed.
@@ -160,32 +162,35 @@ async def download(
         expected_records: How many the status promised, None to accept any number.
         format: `body` keeps the server's bytes. `jsonl` has one record a line, without white space, in the server's
             order. `json` is what `aurorax-cli` writes: a bare list, two spaces of indentation, ASCII; numbers are
-            spelled as the server spelled them.
+            spelled as the server spelled them. `csv` has the columns of `Records.to_pandas`, `parquet` those of
+            `Records.to_arrow`, both in the server's order and decided by the class before the first record.
         sort_key: For `json`: sort by this text (`start`, `epoch`) of each record, equal ones in the server's order,
             those without it at the end. A body in order costs nothing more; any other is sorted on disk, which for a
             while takes the size of the file once more, and some 15 KiB of memory for each 2 MiB of body.
+        table: For `csv` and `parquet`: what the table is to be like.
         sha256: Compute the digest of the file.
         overwrite: False never replaces a file.
 
     Raises:
+        InvalidInput, MissingExtra: It cannot be written in this form; nothing was read.
         ResultMissing: The body is a whole document without records; `rest` is that document.
         IncompleteBody: The body ended early.
         WrongContent: All came, and their number is not `expected_records`.
-        MalformedAnswer: Not JSON, or not records.
+        MalformedAnswer: Not JSON, or not records; for a table, a record is not what its class says, and `where` which.
         DiskFull, TargetNotWritable: As `sink.save`.
     """
     started = time.monotonic()
     target = Path(target)
-    shape = _shape(format, sort_key, body.url)
+    shape = _shape(format, body.url, sort_key, table)
     async with PartFile(target, url=body.url, sha256=sha256, overwrite=overwrite) as part:
-        async with contextlib.aclosing(_closable(body.chunks(_CHUNK_BYTES))) as chunks:
+        async with contextlib.aclosing(closable(body.chunks(_CHUNK_BYTES))) as chunks:
             received = await pump(chunks, part, shape.feed)
         refuse_other_length(received, body.length, body.url, target)
         try:
-            await part.run(_write_all, part, shape.finish)
+            await part.run(write_all, part, shape.finish)
         except IncompleteBody as error:
             raise IncompleteBody(error.url, target, error.reason) from None
-        _refuse_other_count(shape.records, expected_records, body.url, target)
+        refuse_other_count(shape.records, expected_records, body.url, target)
         if isinstance(shape, _Listed) and len(shape.runs) > 1:
             async with PartFile(target, url=body.url, sha256=sha256, overwrite=overwrite) as ordered:
                 merged = _merge(part.fd, shape)
@@ -198,18 +203,20 @@ async def download(
         return Saved(target, part.written_bytes, shape.records, part.sha256, time.monotonic() - started)
 
 
-def _write_all(part: PartFile, finish: Callable[[], Iterable[bytes]]) -> None:
+def write_all(part: PartFile, finish: Callable[[], Iterable[bytes]]) -> None:
+    """Write what a form still has, in the writer's thread."""
     for piece in finish():
         part.write_here(piece)
 
 
-def _refuse_other_count(found: int, expected: int | None, url: str, target: Path | None) -> None:
+def refuse_other_count(found: int, expected: int | None, url: str, target: Path | None) -> None:
+    """Raise unless there are as many records as promised."""
     if expected is not None and found != expected:
         reason = f"the body holds {found} records, the status of the request says {expected}; download it again"
         raise WrongContent(url, target, reason, expected, found)
 
 
-async def _closable(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+async def closable(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Any iterator as one that can be closed, which closes it too if it has a way."""
     try:
         async for chunk in chunks:
@@ -231,7 +238,8 @@ class _Shape(Protocol):
     def finish(self) -> Iterable[bytes]: ...
 
 
-def _shape(format: Format, sort_key: str | None, url: str) -> _Shape:
+def _shape(format: Format, url: str, sort_key: str | None, table: TableForm | None) -> _Shape:
+    check_format(format)
     if format == "json":
         return _Listed(sort_key, url)
     if sort_key is not None:
@@ -240,7 +248,9 @@ def _shape(format: Format, sort_key: str | None, url: str) -> _Shape:
         return _Lines(url)
     if format == "body":
         return _AsSent(url)
-    raise InvalidInput("format", f"{format!r} is none of 'body', 'json', 'jsonl'")
+    if table is None:
+        raise InvalidInput("table", f"format {format!r} needs to know the class of the records")
+    return Csv(url, table) if format == "csv" else Parquet(url, table)
 
 
 class _AsSent:
@@ -415,7 +425,7 @@ def _read_run(
     """Yield key and text of each record of a run, reading `size` bytes at a time, or as many as one record has."""
     left = b""
     while at < end:
-        piece = _read_at(fd, min(size, end - at), at)
+        piece = read_at(fd, min(size, end - at), at)
         at += len(piece)
         text, left = left + piece, b""
         if at < end:
@@ -427,7 +437,8 @@ def _read_run(
         yield from zip(_keys(decoder.decode(b"[" + text + b"]")), _split(text), strict=True)
 
 
-def _read_at(fd: int, size: int, at: int) -> bytes:
+def read_at(fd: int, size: int, at: int) -> bytes:
+    """Read from a part file, wherever it is written."""
     if hasattr(os, "pread"):
         piece = os.pread(fd, size, at)
     else:

@@ -3,43 +3,62 @@
 A claim is a small JSON file in the folder `.aurora-parts` beside the target, with a part file of the same name. Its age
 by the file system's own clock is the heartbeat. There are no locks, which network file systems do not keep:
 
-- Who wants a file looks for living claims, writes his own, and looks again. Who then sees another takes his own back
-  and tries again later. Two can so never both go on, since each wrote before he looked.
-- What the dead leave, or those that gave up, is taken over: by renaming when the process is known to be gone, by
-  copying when it may only be stuck and could still write.
+- Who wants a file looks for living claims, makes his own, and looks again. Who then sees another takes his own back
+  and tries again later. Two can so never both go on, since each made his before he looked.
+- What the dead leave, or those that gave up, is taken over: by renaming when nobody can write to it any more, by
+  copying when its owner may only be stuck, who would otherwise write on in our file when he wakes.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import os
 import secrets
 import shutil
-import socket
-import time
 from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, TextIO
 
 import attrs
+import msgspec
 
-__all__ = ["PARTS_FOLDER", "Claim", "Leftover", "Progress", "claim", "leftovers"]
+from aurora_async.processes import is_gone, new_worker
+from aurora_async.transfer.versions import Version
+
+__all__ = ["PARTS_FOLDER", "Claim", "ClaimLost", "Leftover"]
 
 PARTS_FOLDER = ".aurora-parts"
+_ENDINGS = ("json", "part", "new")
+
+
+class ClaimLost(Exception):
+    """Others took the file for abandoned, since this process was silent for too long; they write it now."""
 
 
 @attrs.frozen(kw_only=True)
-class Progress:
-    """What is known of a body on its way: which version it is, and how much of it is safely on the disk."""
+class _Note:
+    """What a claim says."""
 
-    etag: str | None = None
-    last_modified: str | None = None
-    validator: str | None = None
-    """That of the two by which the rest of just this version can be asked for."""
-    length: int | None = None
+    file: str = ""
+    worker: str = ""
+    lease_s: float = 0.0
+    released: bool = False
+    version: Version | None = None
+    """Of the bytes in the part file."""
     durable_bytes: int = 0
+    """How many of them are safely on the disk."""
+
+
+@attrs.frozen(kw_only=True)
+class Leftover:
+    """What somebody left behind who does not write any more, or should not."""
+
+    part: Path
+    version: Version | None
+    usable_bytes: int
+    """How much of the part file can be relied on."""
+    is_gone: bool
+    """True when nobody can write to it any more."""
 
 
 @attrs.define(eq=False)
@@ -48,210 +67,166 @@ class Claim:
 
     target: Path
     lease_s: float
-    _token: str = attrs.field(factory=lambda: f"{time.time_ns():x}-{secrets.token_hex(6)}")
+    _worker: str = attrs.field(factory=new_worker)
+    _token: str = attrs.field(factory=lambda: secrets.token_hex(8))
 
     @property
     def part(self) -> Path:
         """The part file."""
-        return self._file("part")
+        return self._path(self._token, "part")
 
     @property
     def state(self) -> Path:
         """The claim's own file."""
-        return self._file("json")
+        return self._path(self._token, "json")
 
-    def _file(self, ending: str) -> Path:
-        return self.target.parent / PARTS_FOLDER / f"{_digest(self.target.name)}.{self._token}.{ending}"
+    @property
+    def is_held(self) -> bool:
+        """False when others have taken it."""
+        return self.state.exists()
 
-    def note(self, progress: Progress, *, released: bool = False) -> None:
+    def take(self) -> bool:
+        """Claim the file; False while somebody else writes it."""
+        try:
+            fresh = self._write(None, 0, False)
+            now = fresh.stat().st_mtime
+            if not self._is_taken(now):
+                fresh.replace(self.state)
+                if not self._is_taken(now):
+                    return True
+        except FileNotFoundError:  # cleaned away by others, who took it for abandoned
+            pass
+        except BaseException:
+            self.drop()
+            raise
+        self.drop()
+        return False
+
+    def note(self, version: Version | None, durable_bytes: int, *, released: bool = False) -> None:
         """Write down how far it is, so that whoever comes next can go on from there.
 
         Before this is called, the bytes have to be on the disk.
+
+        Raises:
+            ClaimLost: Others have taken it.
         """
-        document = {
-            "file": self.target.name,
-            "host": _HOST,
-            "pid": os.getpid(),
-            "released": released,
-            **attrs.asdict(progress),
-        }
-        fresh = self.state.with_suffix(".new")
-        with _opened(fresh) as file:
-            file.write(json.dumps(document))
-            file.flush()
-            os.fsync(file.fileno())
+        fresh = self._write(version, durable_bytes, released)
+        if not self.is_held:
+            fresh.unlink(missing_ok=True)
+            raise ClaimLost
         fresh.replace(self.state)
 
     def renew(self) -> bool:
-        """Say that the process lives; False when the claim has been taken over."""
+        """Say that the process lives; False when others have taken the claim."""
         try:
             os.utime(self.state)
         except FileNotFoundError:
             return False
+        except OSError:  # a file server that is away for a moment
+            return True
         return True
 
     def drop(self) -> None:
         """Take the claim back, with its part file."""
-        for path in (self.part, self.state, self.state.with_suffix(".new")):
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
+        self._remove(self._token)
+        with suppress(OSError):
             self.state.parent.rmdir()  # the last one puts out the light
 
-    def now(self) -> float:
-        """The time by the clock of the file system, which all hosts share."""
-        return self.state.stat().st_mtime
+    def leftovers(self) -> list[Leftover]:
+        """Return what others have left of the file, the largest part first."""
+        found = []
+        for token, note in self._abandoned(self.state.stat().st_mtime):
+            part = self._path(token, "part")
+            size = part.stat().st_size if part.exists() else 0
+            is_dead = is_gone(note.worker)
+            # When a process dies and its system lives, all it wrote is there, on the disk or on the way to it.
+            usable = size if is_dead else min(note.durable_bytes, size)
+            found.append(
+                Leftover(part=part, version=note.version, usable_bytes=usable, is_gone=is_dead or note.released)
+            )
+        return sorted(found, key=lambda left: left.usable_bytes, reverse=True)
 
+    def move_here(self, left: Leftover) -> None:
+        """Make a leftover part file ours."""
+        if left.is_gone:
+            left.part.replace(self.part)
+        else:
+            shutil.copyfile(left.part, self.part)
 
-@attrs.frozen(kw_only=True)
-class Leftover:
-    """What somebody left behind who does not write any more, or should not."""
+    def tidy(self) -> None:
+        """Clean away what others have left of the file. Needs no claim."""
+        with suppress(OSError):
+            if self._tokens() - {self._token}:
+                probe = self._write(None, 0, False)
+                now = probe.stat().st_mtime
+                probe.unlink()
+                for token, _ in self._abandoned(now):
+                    self._remove(token)
+            self.state.parent.rmdir()
 
-    state: Path
-    progress: Progress
-    is_gone: bool
-    """True when nobody can write to the part file any more."""
-    usable_bytes: int
-    """How much of the part file can be relied on."""
+    def _write(self, version: Version | None, durable_bytes: int, released: bool) -> Path:
+        note = _Note(
+            file=self.target.name, worker=self._worker, lease_s=self.lease_s, released=released,
+            version=version, durable_bytes=durable_bytes,
+        )  # fmt: skip
+        fresh = self._path(self._token, "new")
+        for _ in range(100):  # others may remove the folder at any moment while it is empty
+            with suppress(FileExistsError):  # not `exist_ok`, which looks once more, at what may be gone by then
+                fresh.parent.mkdir()
+            with suppress(FileNotFoundError), fresh.open("wb") as file:
+                file.write(msgspec.json.encode(note))
+                file.flush()
+                if version is not None:
+                    os.fsync(file.fileno())
+                break
+        return fresh
 
-    @property
-    def part(self) -> Path:
-        """The part file."""
-        return self.state.with_suffix(".part")
+    def _is_taken(self, now: float) -> bool:
+        others = self._tokens() - {self._token}
+        return any(self._path(token, "json").exists() and self._lives(token, now) for token in others)
 
-    def move_to(self, claim: Claim) -> bool:
-        """Make its part file that of `claim`; False when somebody else was faster, or there is nothing."""
+    def _abandoned(self, now: float) -> Iterator[tuple[str, _Note]]:
+        for token in sorted(self._tokens() - {self._token}):
+            if not self._lives(token, now):
+                yield token, self._read(token)[0]
+
+    def _lives(self, token: str, now: float) -> bool:
+        """True when the owner writes the file, or is about to, as far as can be known from here."""
+        note, touched = self._read(token)
+        return not note.released and not is_gone(note.worker) and now - touched <= max(self.lease_s, note.lease_s)
+
+    def _read(self, token: str) -> tuple[_Note, float]:
+        """Return what a claim says and when it was renewed last; one that cannot be read says nothing."""
+        note, touched = _Note(), 0.0
+        for ending in ("json", "new", "part"):
+            path = self._path(token, ending)
+            with suppress(OSError):
+                touched = path.stat().st_mtime
+                if ending != "part":
+                    with suppress(msgspec.DecodeError):
+                        note = msgspec.json.decode(path.read_bytes(), type=_Note)
+                break
+        return note, touched
+
+    def _tokens(self) -> set[str]:
+        """Return whose claims or parts of the file there are."""
         try:
-            if self.is_gone:
-                self.part.replace(claim.part)
-            else:
-                # Whoever is stuck may wake up and write on; into his own file, not into ours.
-                shutil.copyfile(self.part, claim.part)
+            names = os.listdir(self.state.parent)  # noqa: PTH208
         except FileNotFoundError:
-            return False
-        finally:
-            self.remove()
-        return True
+            return set()
+        ours = _digest(self.target.name)
+        split = [name.split(".") for name in names]
+        return {parts[1] for parts in split if len(parts) == 3 and parts[0] == ours and parts[2] in _ENDINGS}
 
-    def remove(self) -> None:
-        """Clean it away."""
-        for path in (self.state, self.part, self.state.with_suffix(".new")):
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+    def _remove(self, token: str) -> None:
+        # The claim last: without it nobody would know whose the part file was.
+        for ending in ("part", "new", "json"):
+            with suppress(OSError):
+                self._path(token, ending).unlink(missing_ok=True)
 
-
-def claim(target: Path, lease_s: float) -> Claim | None:
-    """Claim a file; None while somebody else writes it."""
-    if any(_living(target, lease_s)):
-        return None
-    ours = Claim(target, lease_s)
-    ours.note(Progress())
-    if any(path != ours.state for path in _living(target, lease_s, now=ours.now())):
-        ours.drop()
-        return None
-    return ours
-
-
-def leftovers(ours: Claim) -> list[Leftover]:
-    """Return what others have left of the same file, the largest part first."""
-    found = []
-    for path in _claims(ours.target):
-        if path == ours.state:
-            continue
-        document = _read(path)
-        known = {field.name: document.get(field.name) for field in attrs.fields(Progress)}
-        progress = Progress(**known | {"durable_bytes": known["durable_bytes"] or 0})
-        is_dead = _is_dead(document)
-        usable = progress.durable_bytes
-        if is_dead and _BOOT:
-            # A process died and the system lives: what was written is there, whether or not it is on the disk yet.
-            with contextlib.suppress(OSError):
-                usable = max(usable, path.with_suffix(".part").stat().st_size)
-        is_gone = is_dead or bool(document.get("released"))
-        found.append(Leftover(state=path, progress=progress, is_gone=is_gone, usable_bytes=usable))
-    return sorted(found, key=lambda left: left.usable_bytes, reverse=True)
-
-
-def _claims(target: Path) -> Iterator[Path]:
-    """Yield the claims of a file."""
-    prefix = f"{_digest(target.name)}."
-    try:
-        with os.scandir(target.parent / PARTS_FOLDER) as entries:
-            names = [entry.name for entry in entries if entry.name.startswith(prefix) and entry.name.endswith(".json")]
-    except FileNotFoundError:
-        return
-    for name in sorted(names):
-        yield target.parent / PARTS_FOLDER / name
-
-
-def _living(target: Path, lease_s: float, now: float | None = None) -> Iterator[Path]:
-    """Yield the claims of a file whose owners write it, as far as can be known from here."""
-    for path in _claims(target):
-        try:
-            touched = path.stat().st_mtime
-        except FileNotFoundError:
-            continue
-        document = _read(path)
-        if document.get("released") or _is_dead(document):
-            continue
-        if (_file_system_now(path.parent) if now is None else now) - touched <= lease_s:
-            yield path
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _is_dead(document: dict[str, Any]) -> bool:
-    """True when the owner is known to be gone: its process ran on this host, and does not any more."""
-    pid = document.get("pid")
-    if document.get("host") != _HOST or not isinstance(pid, int) or pid < 1:
-        return False
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _file_system_now(folder: Path) -> float:
-    probe = folder / f"now-{secrets.token_hex(6)}"
-    try:
-        probe.touch()
-        return probe.stat().st_mtime
-    finally:
-        with contextlib.suppress(OSError):
-            probe.unlink()
-
-
-def _opened(path: Path) -> TextIO:
-    """Open a new file, in a folder that others may remove at any moment while it is empty."""
-    for _ in range(100):
-        path.parent.mkdir(exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            return path.open("w", encoding="utf-8")
-    return path.open("w", encoding="utf-8")
+    def _path(self, token: str, ending: str) -> Path:
+        return self.target.parent / PARTS_FOLDER / f"{_digest(self.target.name)}.{token}.{ending}"
 
 
 def _digest(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()[:24]
-
-
-def _boot() -> str:
-    # After a restart the same process number is somebody else; the boot's own name tells the two apart.
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-_BOOT = _boot()
-_HOST = f"{socket.gethostname()} {_BOOT}".strip()
+    return sha256(name.encode()).hexdigest()[:24]

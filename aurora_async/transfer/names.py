@@ -1,10 +1,8 @@
-"""Names of files from URLs and headers: whatever a server says, a name is one part of a path and lies in the folder."""
+"""Names of files from URLs: whatever a server says, a name is one part of a path and lies in the folder."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from email.message import Message
 from urllib.parse import unquote, urlsplit
 
 __all__ = ["name_from", "safe_name"]
@@ -14,10 +12,9 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\ud800-\udfff]')
 
 
-def name_from(url: str, headers: Mapping[str, str] | None = None) -> str:
-    """Return the name under which a body is to be saved: the server's own (Content-Disposition), or that of the URL."""
-    said = _disposition_name((headers or {}).get("Content-Disposition", ""))
-    return safe_name(said or unquote(urlsplit(url).path.rstrip("/")))
+def name_from(url: str) -> str:
+    """Return the name that a URL ends in."""
+    return safe_name(unquote(urlsplit(url).path.rstrip("/")))
 
 
 def safe_name(name: str, default: str = "download") -> str:
@@ -40,12 +37,3 @@ def _shortened(name: str) -> str:
         stem, dot, suffix = name, "", ""
     room = _LONGEST_BYTES - len((dot + suffix).encode())
     return stem.encode()[:room].decode(errors="ignore") + dot + suffix
-
-
-def _disposition_name(header: str) -> str:
-    """Return the file name of a Content-Disposition header (RFC 6266), empty when there is none."""
-    if not header:
-        return ""
-    message = Message()
-    message["Content-Disposition"] = header
-    return message.get_filename("") or ""

@@ -28,7 +28,7 @@ import anyio.to_thread
 import attrs
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from aurora_async.errors import DiskFull, IncompleteBody, TargetExists, TargetNotWritable, WrongContent
+from aurora_async.errors import AuroraError, DiskFull, IncompleteBody, TargetExists, TargetNotWritable, WrongContent
 
 __all__ = ["Check", "PartFile", "Saved", "ensure_writable", "save"]
 
@@ -200,7 +200,6 @@ class PartFile:
         self._lock = threading.Lock()
         self._given_up = False
         self._exists = False
-        self._removed = False
 
     @property
     def path(self) -> Path:
@@ -239,8 +238,13 @@ class PartFile:
 
     async def run(self, call: Callable[..., T], *args: object) -> T:
         """Run a function in the writer's thread; it may use `write_here`."""
-        # Abandoned, not waited for: the lock makes the clean-up wait, and that has a time box.
-        return await anyio.to_thread.run_sync(self._locked, call, args, abandon_on_cancel=True)
+        try:
+            # Abandoned, not waited for: the lock makes the clean-up wait, and that has a time box.
+            return await anyio.to_thread.run_sync(self._locked, call, args, abandon_on_cancel=True)
+        except OSError as error:
+            if isinstance(error, AuroraError):
+                raise
+            raise as_ours(error, self._url, self.target, self.written_bytes) from error
 
     async def write(self, data: bytes) -> None:
         """Append; raises `DiskFull` or `TargetNotWritable`."""
@@ -267,7 +271,7 @@ class PartFile:
                 try:
                     at += os.write(self._fd, view[at:])
                 except OSError as error:
-                    raise _as_ours(error, self._url, self.target, self.written_bytes + at) from error
+                    raise as_ours(error, self._url, self.target, self.written_bytes + at) from error
         self.written_bytes += len(data)
 
     def _locked(self, call: Callable[..., T], args: tuple[object, ...]) -> T:
@@ -281,26 +285,26 @@ class PartFile:
             _refuse_target(self.target, self._url, self._overwrite)
             try:
                 self.target.parent.mkdir(parents=True, exist_ok=True)
-                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-                self._fd = os.open(self._path, flags, 0o666)
+                self._make()
             except OSError as error:
-                raise _as_ours(error, self._url, self.target, 0) from error
+                raise as_ours(error, self._url, self.target, 0) from error
             self._exists = True
+
+    def _make(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        self._fd = os.open(self._path, flags, 0o666)
 
     def _commit(self) -> None:
         if self._given_up:
             return
-        try:
-            os.fsync(self._fd)
-            self._close()
-            if self._given_up:
-                return
-            _refuse_target(self.target, self._url, self._overwrite)
-            self._take_name()
-            self._exists = False
-            _sync_folder(self.target.parent)
-        except OSError as error:
-            raise _as_ours(error, self._url, self.target, self.written_bytes) from error
+        os.fsync(self._fd)
+        self._close()
+        if self._given_up:
+            return
+        _refuse_target(self.target, self._url, self._overwrite)
+        self._take_name()
+        self._exists = False
+        sync_folder(self.target.parent)
 
     def _take_name(self) -> None:
         if self._overwrite:
@@ -349,7 +353,6 @@ class PartFile:
                 with contextlib.suppress(OSError):
                     self._path.unlink(missing_ok=True)
                 self._exists = False
-            self._removed = True
 
 
 def _refuse_target(target: Path, url: str, overwrite: bool) -> None:
@@ -360,7 +363,7 @@ def _refuse_target(target: Path, url: str, overwrite: bool) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _as_ours(error, url, target, 0) from error
+        raise as_ours(error, url, target, 0) from error
     if stat.S_ISLNK(mode):
         # Replacing the link would leave the file behind it as it was, which nobody who made a link expects.
         leads_to = os.readlink(target)  # noqa: PTH115
@@ -377,7 +380,7 @@ def _exists(target: Path, url: str) -> TargetExists:
     return TargetExists(url, target, "the file exists; give another name, remove it, or allow overwriting")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a new name durable, where the system has a way to ask for it."""
     if not hasattr(os, "O_DIRECTORY"):
         return
@@ -389,7 +392,7 @@ def _sync_folder(folder: Path) -> None:
             os.close(fd)
 
 
-def _as_ours(error: OSError, url: str, target: Path, written: int) -> TargetNotWritable:
+def as_ours(error: OSError, url: str, target: Path, written: int) -> TargetNotWritable:
     said = error.strerror or str(error)
     if error.errno in _FULL:
         advice = "free some space or choose another folder, then run it again"

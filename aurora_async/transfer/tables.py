@@ -6,7 +6,6 @@ pyarrow are imported when they are asked for, and not before.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -16,20 +15,23 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeVar, overload
 import attrs
 import msgspec
 
-from aurora_async.errors import InvalidInput, MissingExtra
+from aurora_async.errors import MissingExtra
 from aurora_async.times import parse_wire
+from aurora_async.transfer._arrow import arrow_schema, import_pyarrow, record_batch
 from aurora_async.transfer._html import record_html, records_html
-from aurora_async.transfer._shapes import Column, Field, Layout, ValueKind, columns, fields_of, layout_of, plain_columns
+from aurora_async.transfer._json import json_bytes
+from aurora_async.transfer._shapes import Column, Layout, ValueKind, columns, fields_of, plain_columns
 
 if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-__all__ = ["Records", "table"]
+__all__ = ["Records", "parquet_of", "table"]
 
 T = TypeVar("T")
 S = TypeVar("S")
 
+_BATCH = 100_000  # the texts of a batch, metadata too, must stay below 2 GiB
 _SCALARS = frozenset({ValueKind.TIME, ValueKind.FLAG, ValueKind.COUNT, ValueKind.NUMBER, ValueKind.TEXT})
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -142,15 +144,14 @@ class Records(list[T]):
             InvalidInput: A value is not what its class says, such as a number of more than 64 bits.
             MissingExtra: pyarrow is not installed (`pip install "aurora-async[parquet]"`).
         """
-        pa = _pyarrow()
+        pa = import_pyarrow()
         if (record_type := self._fields_from) is None:
             flat = plain_columns(self._mappings())
             arrays = [_plain_array(pa, values) for values in flat.values()]
             # The column that is taken away again tells how many rows there are where there is no other.
             return pa.table([*arrays, pa.nulls(len(self))], names=[*flat, ""]).select(range(len(flat)))
-        fields = fields_of(record_type)
-        arrays = [_arrow_array(pa, [getattr(one, field.name) for one in self], field) for field in fields]
-        return pa.Table.from_arrays(arrays, schema=pa.schema(_arrow_fields(pa, record_type)))
+        batches = (record_batch(self[at : at + _BATCH], record_type) for at in range(0, len(self), _BATCH))
+        return pa.Table.from_batches(batches, arrow_schema(record_type))
 
     def __repr__(self) -> str:
         return f"<Records: {self._summary()}>"
@@ -186,20 +187,28 @@ class Records(list[T]):
         return [one if isinstance(one, Mapping) else {"value": one} for one in self]
 
 
+def parquet_of(records: Records[Any]) -> bytes:
+    """Return the Parquet file of a few records, such as those of a manifest; `download` writes many.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+    """
+    arrow = records.to_arrow()
+    import pyarrow
+    import pyarrow.parquet
+
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(arrow, sink, compression="zstd")
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
 def _pandas() -> Any:
     try:
         import pandas
     except ImportError:
         raise MissingExtra("pandas", "pandas") from None
     return pandas
-
-
-def _pyarrow() -> Any:
-    try:
-        import pyarrow
-    except ImportError:
-        raise MissingExtra("parquet", "pyarrow") from None
-    return pyarrow
 
 
 def _builtins(value: Any) -> Any:
@@ -263,75 +272,13 @@ def _instants(values: Sequence[Any]) -> list[datetime | None] | None:
 # Arrow ----------------------------------------------------------------------------------------------------------------
 
 
-def _arrow_fields(pa: ModuleType, record_type: type[Any]) -> list[Any]:
-    units = layout_of(record_type).units
-    return [
-        pa.field(
-            field.name,
-            _arrow_type(pa, field),
-            metadata={"unit": units[field.name]} if field.name in units else None,
-        )
-        for field in fields_of(record_type)
-    ]
-
-
-def _arrow_type(pa: ModuleType, field: Field) -> Any:
-    if field.inner is not None:
-        inner = pa.struct(_arrow_fields(pa, field.inner))
-        return inner if field.kind is ValueKind.RECORD else pa.list_(inner)
-    return {
-        ValueKind.TIME: pa.timestamp("us", tz="UTC"),
-        ValueKind.FLAG: pa.bool_(),
-        ValueKind.COUNT: pa.int64(),
-        ValueKind.NUMBER: pa.float64(),
-        ValueKind.TEXTS: pa.list_(pa.string()),
-    }.get(field.kind, pa.string())
-
-
-def _arrow_array(pa: ModuleType, values: list[Any], field: Field) -> Any:
-    kind = _arrow_type(pa, field)
-    if field.kind is ValueKind.JSON:
-        return pa.array([None if value is None else _json(value) for value in values], kind)
-    if field.kind is ValueKind.TEXT:
-        return pa.array([None if value is None else str(value) for value in values], kind)
-    if field.inner is None:
-        try:
-            return pa.array(values, kind)
-        except (pa.ArrowException, OverflowError) as error:
-            raise InvalidInput(field.name, f"does not fit into a column of {kind}: {error}") from error
-    missing = pa.array([value is None for value in values], pa.bool_())
-    if field.kind is ValueKind.RECORD:
-        return _structs(pa, values, field.inner, missing)
-    offsets = [0]
-    for value in values:
-        offsets.append(offsets[-1] + len(value or ()))
-    inside = [one for value in values for one in value or ()]
-    found = _structs(pa, inside, field.inner, pa.array([False] * len(inside), pa.bool_()))
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), found, type=kind, mask=missing)
-
-
-def _structs(pa: ModuleType, values: list[Any], record_type: type[Any], missing: Any) -> Any:
-    arrays = [
-        _arrow_array(pa, [None if value is None else getattr(value, field.name) for value in values], field)
-        for field in fields_of(record_type)
-    ]
-    return pa.StructArray.from_arrays(arrays, fields=_arrow_fields(pa, record_type), mask=missing)
-
-
 def _plain_array(pa: ModuleType, values: list[Any]) -> Any:
     instants = _instants(values)
     if instants is not None:
         return pa.array(instants, pa.timestamp("us", tz="UTC"))
     if any(isinstance(value, list | dict) for value in values):
-        return pa.array([None if value is None else _json(value) for value in values])
+        return pa.array([None if value is None else json_bytes(value) for value in values], pa.string())
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):  # texts beside numbers, or a number of more than 64 bits
         return pa.array([None if value is None else str(value) for value in values], pa.string())
-
-
-def _json(value: Any) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except OverflowError:  # msgspec reads numbers of more than 64 bits, but writes none
-        return json.dumps(msgspec.to_builtins(value, str_keys=True), ensure_ascii=False, separators=(",", ":"))

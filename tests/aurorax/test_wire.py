@@ -511,7 +511,6 @@ NESTED = "instrument_types, platforms, programs"
         ),
         ("ephemeris", search(programs=["swarm"]), "programs", "belongs into data_sources"),
         ("ephemeris", search(max_distances={}), "max_distances", "is unknown here; known are data_sources, end, start"),
-        ("ephemeris", search(end="2020-03"), "end", "the range is 91.0 days long; the service takes at most one month"),
         (
             "ephemeris",
             search(data_sources={"programs": ["a"], "ephemeris_metadata_filters": [{"values": [1]}]}),

@@ -1,6 +1,12 @@
-"""`serve`: who is let in, as written on the command line."""
+"""`serve`: who is let in and what goes wrong, as written on the command line."""
 
 from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
@@ -48,3 +54,39 @@ def test_half_a_key_is_refused(text: str) -> None:
     """With the roles there are."""
     with pytest.raises(InvalidInput, match="Administrator"):
         serve._account(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[faults]]\nstatus = 503\n[[faults]]\ncut_after = -1", "faults.toml: faults[1].cut_after: -1 is not a whole"),
+        ("[[faults]]\ncut_afer = 1", "faults.toml: faults[0].cut_afer: is unknown; do you mean cut_after?"),
+        ("[[faults]", "faults.toml: cannot be understood: "),
+        (None, "faults.toml: cannot be read: No such file or directory"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_faults_is_one_line(shell: Any, text: str | None, said: str) -> None:
+    """With the file and the place in it; nothing is started."""
+    if text is not None:
+        (shell.folder / "faults.toml").write_text(text)
+    ran = shell.run("serve", "--port", "0", "--faults", "faults.toml")
+    assert (ran.code, ran.stdout) == (2, b"")
+    assert ran.error.startswith(said)
+
+
+def test_a_server_with_faults_says_so_and_has_them(shell: Any) -> None:
+    """Nobody shall look for a bug where a forgotten option is to blame."""
+    Path(shell.folder, "faults.toml").write_text('[[faults]]\npath = "/api/*"\nstatus = 418\n')
+    with shell.start("serve", "--port", "0", "--workers", "0", "--faults", "faults.toml") as process:
+        try:
+            base_url = process.stdout.readline().decode().removeprefix("listening on ").strip()
+            assert process.stdout.readline() == b"faults are on: 1 rule of faults.toml\n"
+            with pytest.raises(HTTPError, match="418"):
+                urllib.request.urlopen(f"{base_url}/api/v1/data_sources")
+            with urllib.request.urlopen(f"{base_url}/_local/faults") as answer:
+                (fault,) = json.load(answer)["faults"]
+            assert fault["hits"] == 1
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+    assert process.returncode == 0

@@ -339,7 +339,7 @@ async def test_event_streams_end_with_the_client(scripted: Scripted) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"format": "csv", "folder": "x"}, {"deadline_s": -1}, {"response_format": {"start": object()}}],
+    [{"format": "xlsx", "folder": "x"}, {"deadline_s": -1}, {"response_format": {"start": object()}}],
 )
 async def test_what_is_wrong_with_every_query_is_said_before_any_is_sent(
     scripted: Scripted, wrong: dict[str, object]

@@ -458,6 +458,31 @@ class TestBrokenAnswers:
                     _ = [chunk async for chunk in body.chunks()]
             assert_idle(http)
 
+    async def test_what_came_before_a_cut_is_given_first(self, raw_answer: Serve) -> None:
+        """Also when the end is known before anybody has read: who goes on from there has the less to ask for."""
+        data = random.Random(1).randbytes(300_000)
+        got = b""
+        async with session(await raw_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + data)) as http:
+            with pytest.raises(ConnectionLost):
+                async with http.open("GET", "/") as body:
+                    await until(lambda: body._response.content.exception() is not None)
+                    async for chunk in body.chunks(50_000):
+                        got += chunk
+                        assert len(chunk) <= 50_000
+            assert_idle(http)
+        assert got == data
+
+    async def test_more_bytes_than_announced_are_noticed(self, raw_answer: Serve) -> None:
+        """What was announced may be half of a file whose other half comes behind it."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n"
+        async with session(await raw_answer(head + bytes(400_000))) as http:
+            with pytest.raises(MalformedAnswer, match="Content-Length: more bytes came than it says"):
+                async with http.open("GET", "/") as body:
+                    _ = [chunk async for chunk in body.chunks()]
+            assert_idle(http)
+        async with session(await raw_answer(head + bytes(300_000))) as http, http.open("GET", "/") as body:
+            assert len(b"".join([chunk async for chunk in body.chunks()])) == 300_000
+
     async def test_a_cut_gzip_stream_in_a_whole_body_is_noticed(self, raw_answer: Serve) -> None:
         """A proxy that gives up in the middle may close the HTTP body properly."""
         packed = gzip.compress(random.Random(1).randbytes(5000))[:-9]
@@ -564,6 +589,8 @@ class TestBodies:
         async with session(await serve(handler)) as http, http.open("GET", "/") as body:
             assert body.length is None
             assert b"".join([chunk async for chunk in body.chunks()]) == data
+        async with session(await serve(handler)) as http, http.open("GET", "/") as body:
+            assert gzip.decompress(b"".join([chunk async for chunk in body.chunks(decode=False)])) == data
 
     async def test_a_chunked_body_has_no_length(self, serve: Serve) -> None:
         """Nobody has said it."""

@@ -32,7 +32,7 @@ async def test_a_thousand_searches_at_once_are_all_kept(tmp_path: Path) -> None:
         nonlocal commits
         commits += statement.startswith("COMMIT")
 
-    store._connection.set_trace_callback(count)
+    store._database._connection.set_trace_callback(count)
     await asyncio.gather(*(store.add_search(row) for row in rows(1000)))
     assert commits < 100
     assert store.unfinished_searches() == rows(1000)
@@ -144,7 +144,7 @@ async def test_a_change_nobody_waits_for_does_not_fail_in_silence(
     source = {"identifier": -1, "program": "adhoc", "platform": "one", "instrument_type": "i"}
     store.add_data_sources([source])
     store.add_data_sources([source])
-    store._connection.execute("DROP TABLE tokens")
+    store._database._connection.execute("DROP TABLE tokens")
     store.use_token("digest", 1)
     await store.close()
     await asyncio.sleep(0)

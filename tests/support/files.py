@@ -38,6 +38,10 @@ class FileServer:
     etag: str | None = '"v1"'
     last_modified: str | None = OLD
     ranges: bool = True
+    if_range: bool = True
+    """False gives a part of whatever version there is."""
+    dated_parts: bool = True
+    """False leaves Last-Modified out of parts, as RFC 9110 (15.3.7) has it."""
     chunked: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     cut_at: Callable[[int], int | None] = lambda number: None
@@ -63,7 +67,8 @@ class FileServer:
         first, last = 0, len(self.data) - 1
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
         condition = request.headers.get("If-Range")
-        partial = bool(asked) and self.ranges and condition in (None, self.etag, self.last_modified)
+        holds = condition in (None, self.etag, self.last_modified) or not self.if_range
+        partial = bool(asked) and self.ranges and holds
         headers = {**self.headers, "Accept-Ranges": "bytes"}
         if partial and asked is not None:
             first = int(asked[1])
@@ -73,7 +78,7 @@ class FileServer:
             headers["Content-Range"] = f"bytes {first}-{last}/{len(self.data)}"
         if self.etag is not None:
             headers["ETag"] = self.etag
-        if self.last_modified is not None:
+        if self.last_modified is not None and (self.dated_parts or not partial):
             headers["Last-Modified"] = self.last_modified
         body = self.data[first : last + 1]
         response = web.StreamResponse(status=206 if partial else 200, headers={**headers, **self.headers})
@@ -88,9 +93,8 @@ class FileServer:
             if cut is not None and at + len(piece) > cut:
                 await response.write(piece[: max(0, cut - at)])
                 seen.sent += max(0, cut - at)
-                await asyncio.sleep(0.02)  # so that what was written arrives before the end does
                 assert request.transport is not None
-                request.transport.abort()
+                request.transport.close()  # not a reset, which may overtake what was written
                 return response
             try:
                 await response.write(piece)
@@ -99,6 +103,9 @@ class FileServer:
             seen.sent += len(piece)
             if wait_s := self.wait_s(number, at):
                 await asyncio.sleep(wait_s)
+        if cut is not None and cut >= len(body) and request.transport is not None:
+            request.transport.close()  # all but the end of a chunked body
+            return response
         await response.write_eof()
         return response
 
@@ -118,3 +125,26 @@ async def serving_file(data: bytes, **options: Any) -> AsyncIterator[FileServer]
         yield server
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def serving_bytes(*answers: bytes, then: str = "close") -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Send just these bytes, the last of them again and again, and `close` or `reset` the connection.
+
+    Gives the URL, and the requests as they come.
+    """
+    seen: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answers[min(len(seen), len(answers)) - 1])
+        await writer.drain()
+        if then == "reset":
+            await asyncio.sleep(0.02)
+            writer.transport.abort()
+        else:
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/files/data.bin", seen

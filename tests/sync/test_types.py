@@ -13,8 +13,10 @@ KNOWN = """
 from collections.abc import Generator
 from typing import Any, assert_type
 
-from aurora_async import Conjunction, DataSource, Ephemeris, EphemerisQuery, Phase, RequestStatus
-from aurora_async.sync import AuroraX, Request
+from aurora_async import (
+    Conjunction, DataSource, Ephemeris, EphemerisQuery, Fetched, FetchedProduct, FetchOutcome, Phase, RequestStatus
+)
+from aurora_async.sync import AuroraX, Request, fetch, fetch_many
 from aurora_async.transfer.tables import Records
 
 client = AuroraX()
@@ -35,15 +37,19 @@ assert_type(request.status, RequestStatus | None)
 assert_type(client.ephemeris.query("id"), EphemerisQuery)
 assert_type(client.sources.list(program="swarm"), Records[DataSource])
 assert_type(next(client.run([query])).index, int)
+assert_type(fetch("https://example.org/x", ".", deadline_s=1), Fetched)
+assert_type(fetch_many(["https://example.org/x"]), list[FetchOutcome])
+assert_type(client.data_products.fetch_files([]), list[FetchedProduct])
 """
 
 REFUSED = """
-from aurora_async.sync import AuroraX
+from aurora_async.sync import AuroraX, fetch
 
 client = AuroraX()
 client.ephemeris.search()
 client.ephemeris.search({}, deadline=1)
 client.sources.list(level="everything")
+fetch("https://example.org/x", deadline=1)
 """
 
 
@@ -59,4 +65,4 @@ def wrong(text: str, folder: Path) -> list[str]:
 def test_blocking_calls_are_typed_like_those_they_stand_for(tmp_path: Path) -> None:
     """Results with their record types, and arguments with theirs: nothing is `Any`."""
     assert wrong(KNOWN, tmp_path) == []
-    assert wrong(REFUSED, tmp_path) == ["call-overload", "call-overload", "call-overload", "arg-type"]
+    assert wrong(REFUSED, tmp_path) == ["call-overload", "call-overload", "call-overload", "arg-type", "call-arg"]

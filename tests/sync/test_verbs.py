@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+import aurora_async
 from aurora_async import (
     ConjunctionQuery,
+    DataProduct,
     Ephemeris,
     EphemerisQuery,
     GroundBlock,
@@ -39,7 +41,7 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
     (Request, sync.Request),
 ]
 # What is used inside the package, and what needs a loop of one's own.
-INTERNAL = {"submit_until", "blocks", "collect", "save", "emit", "close"}
+INTERNAL = {"submit_until", "answer", "service", "handle", "record_kind", "blocks", "collect", "save", "emit", "close"}
 NEEDS_A_LOOP = {(Events, "stream")}
 # What the facade takes and gives instead of what only a loop can use.
 PLAIN = {
@@ -83,6 +85,28 @@ def test_making_a_client_takes_the_same_arguments() -> None:
     client = AuroraX(base_url="http://127.0.0.1:9", api_key="secret")
     assert client.config.api_key == "secret"
     assert "secret" not in repr(client)
+
+
+@pytest.mark.parametrize("name", ["fetch", "fetch_many"])
+def test_functions_are_those_of_the_asynchronous_package(name: str) -> None:
+    """The same arguments and text, and nothing to await."""
+    theirs, ours = getattr(aurora_async, name), getattr(sync, name)
+    assert inspect.signature(ours) == inspect.signature(theirs)
+    assert ours.__doc__ == theirs.__doc__
+    assert not inspect.iscoroutinefunction(ours)
+
+
+def test_files_are_fetched_without_await(base_url: str, client: AuroraX, tmp_path: Path) -> None:
+    """With and without a client."""
+    url = f"{base_url}/_local/bytes/100"
+    assert sync.fetch(url, tmp_path / "x").bytes == 100
+    assert [one.ok for one in sync.fetch_many([url], tmp_path)] == [True]
+    source = client.sources.find("trex", "gillam", "RGB ASI")
+    now = datetime(2020, 1, 1, tzinfo=UTC)
+    record = DataProduct(data_source=source, data_product_type="keogram", start=now, end=now, url=url)
+    (got,) = client.data_products.fetch_files([record], tmp_path)
+    assert got.fetched is not None
+    assert got.fetched.path == tmp_path / "trex" / "gillam" / "RGB ASI" / "2020-01-01" / "100"
 
 
 def test_a_search_in_every_form(client: AuroraX, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.bodies import Text, answer
 
 from aurora_async.errors import IncompleteBody, InvalidInput, MalformedAnswer, ResultMissing, WrongContent
 from aurora_async.transfer import Format, blocks, download, records
@@ -26,31 +27,6 @@ from aurora_async.transfer.sink import Saved
 
 ROOT = Path(__file__).parents[2]
 download_module = sys.modules["aurora_async.transfer.download"]
-
-
-@attrs.define
-class Text:
-    """A body that is all there."""
-
-    text: bytes
-    length: int | None = None
-    size: int = 10_000
-    url: str = "https://example.org/data"
-    yielded: int = 0
-    closed: bool = False
-
-    async def chunks(self, size: int = 0, /) -> AsyncIterator[bytes]:
-        try:
-            for at in range(0, len(self.text), self.size):
-                self.yielded += 1
-                await asyncio.sleep(0)
-                yield self.text[at : at + self.size]
-        finally:
-            self.closed = True
-
-
-def answer(found: list[Any], **layout: Any) -> bytes:
-    return json.dumps({"result": found}, **layout).encode()
 
 
 def conjunctions(count: int, seed: int = 1) -> list[dict[str, Any]]:

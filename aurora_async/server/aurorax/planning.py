@@ -44,6 +44,8 @@ class Planner:
         self._sources = sources
         self._days = DayCache(days_folder)
         self._database = database
+        self.files_root: str | None = None
+        """Where the addresses of data products are to lead; None means to where they are published."""
         self._matches: dict[object, tuple[int, ...]] = {}
         self._basic: dict[int, Record] = {}
         self._known_version = -1
@@ -79,6 +81,7 @@ class Planner:
             changed=frozenset(changed & named),
             database=self._database,
             path=path,
+            files_root=self.files_root,
         )
         return attrs.evolve(task, is_small=_is_small(task, self._days))
 

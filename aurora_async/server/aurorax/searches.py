@@ -37,6 +37,7 @@ from aurora_async.server.aurorax.logs import (
 from aurora_async.server.aurorax.searching import DaysTask, Outcome, SearchTask
 from aurora_async.server.days import DayCache
 from aurora_async.server.jobs import Job, Jobs, TaskCancelled
+from aurora_async.server.site import Fate
 from aurora_async.server.store import SearchRow, Store
 
 __all__ = ["End", "Search", "Searches", "now_us", "timestamp_from_us"]
@@ -93,8 +94,8 @@ class Search:
     """One search as the service knows it at the moment."""
 
     __slots__ = (
-        "_body", "_body_is_final", "deleted_us", "end", "ip_address", "is_cancelled", "job", "kind", "lines", "owner",
-        "preparation", "query", "request_id", "requested_us",
+        "_body", "_body_is_final", "deleted_us", "end", "fate", "ip_address", "is_cancelled", "job", "kind", "lines",
+        "owner", "preparation", "query", "request_id", "requested_us",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +112,7 @@ class Search:
         self.end: End | None = None
         self.deleted_us: int | None = None
         self.is_cancelled = False
+        self.fate = Fate()
         self.job: Job[Outcome] | None = None
         self.preparation: asyncio.Task[None] | None = None
         self._body: bytes | None = None
@@ -172,7 +174,7 @@ class Search:
 
     def _write_status(self, over: bool) -> bytes:
         end = self.end if over else None
-        deleted = None if self.deleted_us is None else timestamp_from_us(self.deleted_us)
+        deleted = None if self.deleted_us is None or not over else timestamp_from_us(self.deleted_us)
         # The last lines of a search that is held back carry the time at which it will be over.
         until_us = now_us()
         logs = [
@@ -265,8 +267,11 @@ class Searches:
         request_id: str | None,
         owner: str | None,
         ip_address: str,
+        fate: Fate,
     ) -> Search:
         """Accept a search (`document` is the query in normal form): when this returns, it will not be forgotten.
+
+        Its fate is: a service that is started again knows nothing of it.
 
         Raises:
             Duplicate: The identifier is taken.
@@ -274,6 +279,7 @@ class Searches:
         """
         normal = msgspec.json.encode(document)
         search = Search(request_id or str(uuid.uuid4()), kind, normal, now_us(), owner, ip_address)
+        search.fate = fate
         search.log("debug", "Search request arrived and saved")
         self._jobs.check_room()
         await self._store.add_search(search.as_row())
@@ -311,6 +317,11 @@ class Searches:
             self._start(search, query, document)
 
     def _start(self, search: Search, query: Query, document: Mapping[str, Any]) -> None:
+        if search.fate.never_ends:
+            return
+        if search.fate.fails_with is not None:
+            self._fail(search, search.fate.fails_with)
+            return
         try:
             task = self._plan(query, document, search.request_id, self.result_path(search.request_id))
         except Exception as error:  # accepted is accepted: it must end, whatever is wrong with it
@@ -383,10 +394,14 @@ class Searches:
         end = End(
             completed_us=completed_us,
             error_condition=False,
-            result_count=outcome.result_count,
+            result_count=max(0, outcome.result_count + search.fate.count_off),
             file_size=outcome.file_size,
             query_duration=round(seconds * 1000),
         )
+        if search.fate.expires:
+            self._remove_file(search.request_id)
+            search.deleted_us = completed_us
+            self._store.mark_deleted(search.request_id, completed_us)
         self._finish(search, end)
 
     def _fail(self, search: Search, reason: str) -> None:

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -51,7 +52,7 @@ from aurora_async.server.aurorax.uploads import Changes
 from aurora_async.server.days import DayCache, is_cheap
 from aurora_async.server.jobs import Context
 from aurora_async.server.sky.ephemeris import DayEphemeris, available_days, conjugate, location_gsm
-from aurora_async.server.sky.products import products
+from aurora_async.server.sky.products import mirrored, products
 
 __all__ = ["RESULT_PREFIX", "RESULT_SUFFIX", "DaysTask", "Outcome", "SearchTask", "collect", "days_between"]
 
@@ -97,6 +98,8 @@ class SearchTask:
     changed: frozenset[int] = frozenset()
     database: Path
     path: Path
+    files_root: str | None = None
+    """Where the addresses of computed data products are to lead; None means to where they are published."""
     is_small: bool = True
 
     def perform(self, context: Context) -> Outcome:
@@ -210,12 +213,15 @@ class SearchTask:
             for identifier in self.blocks["data_sources"]:
                 source = self.sources[identifier]
                 context.checkpoint()
-                records: Iterable[Record] = products(identifier, query.start, query.end)
+                uploaded: list[Record] = []
+                computed: Iterable[Record] = products(identifier, query.start, query.end)
                 if changes is not None and identifier in self.changed:
                     first_s, last_s = int(query.start.timestamp()), int(query.end.timestamp())
                     uploaded = changes.products(identifier, first_s, last_s)
-                    records = (*uploaded, *changes.computed_products(identifier, records))
-                for record in records:
+                    computed = changes.computed_products(identifier, computed)
+                if self.files_root is not None:
+                    computed = (mirrored(record, self.files_root) for record in computed)
+                for record in chain(uploaded, computed):
                     if query.data_product_types and record["data_product_type"] not in query.data_product_types:
                         continue
                     if passes(record["metadata"]):

@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -28,7 +30,17 @@ from aurora_async.server.data import station_of_identifier
 from aurora_async.server.sky.operation import dark_below_deg
 from aurora_async.server.sky.sun import dark_minutes, naive_utc
 
-__all__ = ["DAILY", "HOURLY", "ProductKind", "count_products", "product_days", "products"]
+__all__ = [
+    "DAILY",
+    "HOURLY",
+    "ProductKind",
+    "count_products",
+    "mirrored",
+    "product_at",
+    "product_days",
+    "products",
+    "published_url",
+]
 
 _ROOT = "https://data.phys.ucalgary.ca/sort_by_project/TREx/RGB"
 
@@ -124,6 +136,33 @@ def products(identifier: int, start: dt.datetime, end: dt.datetime) -> Iterator[
             if record["start"] >= start and record["end"] <= end:
                 yield record | {"start": record["start"].isoformat(), "end": record["end"].isoformat()}
         day += dt.timedelta(days=1)
+
+
+def product_at(url: str) -> dict[str, Any] | None:
+    """Return the data product that a published address belongs to, as `products` yields it; None if it is nobody's."""
+    if (named := re.search(r"/([0-9]{8})_[^/]*$", url)) is None:
+        return None
+    with suppress(ValueError):  # no such day
+        day = dt.datetime.strptime(named[1], "%Y%m%d")
+        for identifier, camera in _CAMERAS.items():
+            if camera in url:
+                for record in products(identifier, day, day + dt.timedelta(days=1)):
+                    if record["url"] == url:
+                        return record
+    return None
+
+
+def mirrored(record: dict[str, Any], root: str) -> dict[str, Any]:
+    """Return a record whose address leads to the copy that a local service has below `root`."""
+    url = record["url"]
+    metadata = record["metadata"] | {"published_url": url}
+    return record | {"url": f"{root}/{url.removeprefix('https://')}", "metadata": metadata}
+
+
+def published_url(url: str) -> str:
+    """Return the published address of a copy's; of another address, that address."""
+    _, found, path = url.rpartition(f"/{_ROOT.removeprefix('https://')}")
+    return f"{_ROOT}{path}" if found else url
 
 
 def _products_of_day(identifier: int, day: dt.date) -> Iterator[dict[str, Any]]:

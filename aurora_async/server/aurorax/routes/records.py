@@ -24,6 +24,7 @@ from aurora_async.server.aurorax.routes._core import Core, JsonObject, no_such_s
 from aurora_async.server.aurorax.searches import now_us
 from aurora_async.server.aurorax.uploads import Rows, UploadRefused, ephemeris_rows, product_rows, seconds_of
 from aurora_async.server.site import ApiError, Routes, answer, answer_bytes, read_json
+from aurora_async.server.sky.products import published_url
 
 __all__ = ["RecordRoutes"]
 
@@ -133,7 +134,8 @@ class RecordRoutes:
         self._core.check_maintenance()
         source = self._core.maintained_source(request, identifier)
         wanted = await _read_names(request, _ProductUrls, source)
-        await self._core.store.delete_data_products(source["identifier"], wanted.urls)
+        urls = [*wanted.urls, *{published_url(url) for url in wanted.urls}.difference(wanted.urls)]
+        await self._core.store.delete_data_products(source["identifier"], urls)
         self._records_changed(source["identifier"], of_products=True)
         return answer_bytes(b"{}")
 

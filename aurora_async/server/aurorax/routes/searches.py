@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from aurora_async.aurorax.models import ConjunctionQuery, Query
+from aurora_async.aurorax.models import ConjunctionQuery, Query, check_one_request
 from aurora_async.aurorax.wire import KINDS, Kind, decode_query
 from aurora_async.errors import InvalidQuery
 from aurora_async.server.aurorax.logs import normalised_query
@@ -29,7 +29,9 @@ from aurora_async.server.aurorax.searches import Search
 from aurora_async.server.aurorax.searching import collect
 from aurora_async.server.jobs import QueueFull, TaskFailed
 from aurora_async.server.site import (
+    FATE,
     ApiError,
+    Fate,
     Routes,
     answer_bytes,
     answer_file,
@@ -47,6 +49,7 @@ _SYNCHRONOUS_SPANS: Mapping[str, tuple[timedelta, str]] = {
     "data_products": (timedelta(days=3653), "ten years"),
 }
 
+_NO_FATE = Fate()
 _GONE = "the result file of this search has been deleted; submit the query again"
 
 
@@ -72,6 +75,7 @@ class SearchRoutes:
     async def _submit(self, kind: Kind, request: web.BaseRequest) -> web.StreamResponse:
         document = await read_json(request)
         query = decode_query(document, kind)
+        check_one_request(query)
         request_id = document.get("request_id")
         if request_id is not None and not (isinstance(request_id, str) and UUID.fullmatch(request_id)):
             raise InvalidQuery("request_id", f"{request_id!r} is not a UUID in lower case")
@@ -85,6 +89,7 @@ class SearchRoutes:
                 request_id=request_id,
                 owner=None if account is None else account.email_address,
                 ip_address=request.remote or "",
+                fate=request.get(FATE, _NO_FATE),
             )
         except Duplicate:
             message = f"a search request with the identifier {request_id} exists already"
@@ -156,6 +161,8 @@ class SearchRoutes:
     @staticmethod
     def _no_result(search: Search) -> web.Response:
         """Say that there is no result, the way the real service does: with status 200."""
+        if search.fate.expires:
+            raise ApiError(404, "NotFound", _GONE)  # the way the service's description does
         failed = search.end is not None and search.end.error_condition
         message = search.lines[-1][1] if failed and search.lines else _GONE
         return answer_bytes(msgspec.json.encode({"error": {"error_code": "NotFound", "error_message": message}}))

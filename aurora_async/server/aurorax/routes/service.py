@@ -50,6 +50,7 @@ class AuroraXService:
     ) -> None:
         self.sources = DataSources(store.data_sources(), store.path, store.changed_data_sources())
         planner = Planner(self.sources, jobs.days_folder, store.path)
+        self._planner = planner
         self._searches = Searches(store, jobs, folder / "results", server_time_s=server_time_s, plan=planner.plan)
         self._core = core = Core(
             store=store,
@@ -79,6 +80,10 @@ class AuroraXService:
     def maintenance(self, is_on: bool) -> None:
         self._core.maintenance = is_on
         self._core.store.set_maintenance(is_on)
+
+    def lead_to_copies(self, files_root: str) -> None:
+        """Have the addresses of data products that are searched for lead to copies below `files_root`."""
+        self._planner.files_root = files_root
 
     def resume(self) -> None:
         """Run what a former service has left unfinished."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "duration", "plural", "rate", "size"]
+__all__ = ["count", "duration", "frequency", "plural", "rate", "rough", "size"]
 
 
 def count(number: int) -> str:
@@ -41,3 +41,22 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600:,} h {whole % 3600 // 60:02d} min"
+
+
+def frequency(per_s: float) -> str:
+    """Events a second → `38.2/s`, and those that are rarer a minute or an hour: `4.5/min`."""
+    for each, unit in ((1, "s"), (60, "min")):
+        if per_s * each >= 0.95:
+            return f"{per_s * each:,.{0 if per_s * each >= 99.95 else 1}f}/{unit}"
+    return f"{per_s * 3600:.1f}/h"
+
+
+def rough(seconds: float) -> str:
+    """Write an estimate, which promises no more than it knows: `10 s`, `3 min 20 s`, `25 min`, `2 h 10 min`."""
+    if seconds < 595:
+        tens = max(round(seconds / 10), 1) * 10
+        return f"{tens} s" if tens < 60 else f"{tens // 60} min" + (f" {tens % 60} s" if tens % 60 else "")
+    if seconds < 3570:
+        return f"{round(seconds / 60)} min"
+    tens = round(seconds / 600) * 10
+    return f"{tens // 60:,} h" + (f" {tens % 60} min" if tens % 60 else "")

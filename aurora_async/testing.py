@@ -1,0 +1,438 @@
+"""A pytest plugin: AuroraX on this computer, going wrong on demand, for tests of programs that use it.
+
+It comes with the package (and needs its extra `server`); nothing has to be imported or configured.
+
+```python
+async def test_we_survive_a_broken_download(aurora_client, aurora_faults, tmp_path):
+    cut = aurora_faults.cut("*/data", at=0.5, times=1)           # the first download breaks off in the middle
+    aurora_faults.status(503, "*/requests/*", times=2, retry_after=0.1)
+    query = EphemerisQuery(start="2020-01-01", end="2020-01-03", programs="themis-asi", platforms="gillam")
+    saved = await aurora_client.ephemeris.download(query, tmp_path / "gillam.json")
+    assert saved.records == 2476 and cut.hits == 1
+
+
+def test_our_script_asks_once(aurora_server, aurora_faults):
+    our_script.main(["--base-url", aurora_server.base_url])
+    assert len(aurora_faults.requests("*/search", method="POST")) == 1
+```
+
+Fixtures:
+    aurora_server: The running services, a `LocalServer`: `base_url` for whatever is tested.
+    aurora_faults: What goes wrong, a `FaultScript`; everything is well again after the test.
+    aurora_client: An open `aurora_async.AuroraX`, for tests under pytest-asyncio or anyio's plugin.
+    aurora_sync_client: An open `aurora_async.sync.AuroraX`, for tests that are plain functions.
+    aurora_config: The `aurora_async.Config` of both clients: they try again sooner than others. Define it yourself for
+        an API key or other waits.
+    aurora_server_settings: Fields of `ServiceSettings` as a dictionary, such as `{"server_time_s": 2}`. Define it
+        yourself, with the scope of the server.
+
+One server serves all tests of a run, so searches and uploads of one test are there in the next. With
+`aurora_server_scope = "function"` (or `class`, `module`, `package`) in pytest's configuration each has its own.
+
+The server runs in a thread, with an event loop of its own: a test may block, and faults act at once.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import types
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
+from urllib.parse import urlencode
+
+import pytest
+
+if TYPE_CHECKING:
+    from aurora_async import AuroraX, Config, sync
+    from aurora_async.server.app import LocalService
+    from aurora_async.server.faults import Fault, Faults, Seen
+    from aurora_async.server.rules import FaultRule, Place
+
+__all__ = ["FaultScript", "LocalServer", "Which"]
+
+_SCOPES = ("session", "package", "module", "class", "function")
+
+
+class LocalServer:
+    """The local services in a thread: `with LocalServer() as server: … server.base_url …`.
+
+    Args:
+        settings: Fields of `aurora_async.server.app.ServiceSettings`. Searches are computed in threads unless
+            `workers` says otherwise.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self._settings = {"workers": 0, "product_urls": "local", **settings}
+        self._exits = ExitStack()
+        self._service: LocalService | None = None
+
+    def __repr__(self) -> str:
+        return f"<LocalServer {'stopped' if self._service is None else self.base_url}>"
+
+    def __enter__(self) -> Self:
+        from anyio.from_thread import start_blocking_portal
+
+        from aurora_async.errors import MissingExtra
+
+        try:
+            from aurora_async.server.app import LocalService, ServiceSettings
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if missing not in ("numpy", "sgp4"):
+                raise
+            raise MissingExtra("server", missing) from error
+        service = LocalService(ServiceSettings(**self._settings))
+        with ExitStack() as exits:
+            portal = exits.enter_context(start_blocking_portal("asyncio"))
+            exits.enter_context(portal.wrap_async_context_manager(service))
+            self._exits = exits.pop_all()
+        self._service = service
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._service = None
+        self._exits.close()
+
+    @property
+    def _running(self) -> LocalService:
+        if self._service is None:
+            raise RuntimeError("the server is not running")
+        return self._service
+
+    @property
+    def base_url(self) -> str:
+        """What a client is given: `http://127.0.0.1:PORT`."""
+        return self._running.base_url
+
+    @property
+    def faults(self) -> Faults:
+        """The rules by which things go wrong; a `FaultScript` has words for them."""
+        return self._running.faults
+
+    def file_url(self, size: int, seed: str = "a", *, digest: bool = False) -> str:
+        """Return the URL of a file of `size` bytes, another for each seed; with `digest` it has a Repr-Digest."""
+        query = {"seed": seed, "digest": "true"} if digest else {"seed": seed}
+        return f"{self.base_url}/_local/bytes/{size}?{urlencode(query)}"
+
+    def file_bytes(self, size: int, seed: str = "a", *, version: int = 1) -> bytes:
+        """Return what is in that file, or in another version of it, which `FaultScript.change` serves."""
+        from aurora_async.server.files import made_bytes
+
+        return made_bytes(size, seed, version=version)
+
+
+class Which(TypedDict, total=False):
+    """Which of the exchanges on a path go wrong: fields of `aurora_async.server.rules.FaultRule`."""
+
+    method: str
+    ranged: bool
+    nth: int | tuple[int, ...]
+    skip: int
+    every: int
+    times: int
+    probability: float
+    seed: int
+    each_path: bool
+    delay_s: float
+
+
+class FaultScript:
+    """What goes wrong on a server, in words. Each returns a `Fault`, which counts its `hits`.
+
+    A path is a pattern in which `*` stands for anything: `*/data` are the results of searches, `*/requests/*` are these
+    and their statuses, `*/search` is where they are submitted, `*/search_synchronous` is where small ones are answered
+    at once (unless the client was made with `synchronous=False`), `*` is everything.
+
+    All take the fields of `Which` as well: `times=2` lets the first two go wrong, `nth=3` the third, `every=10` every
+    tenth, `probability=0.1, seed=1` as chance has it; `each_path=True` counts each path on its own.
+    """
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    def __repr__(self) -> str:
+        return f"<FaultScript {list(self._faults)}>"
+
+    def add(self, rule: FaultRule | None = None, **fields: Any) -> Fault:
+        """Add a rule, or one with these fields: for what no other method has a word for."""
+        return self._faults.add(rule, **fields)
+
+    def remove(self, fault: Fault) -> None:
+        """Have one act no more."""
+        self._faults.remove(fault)
+
+    def clear(self) -> None:
+        """Have all go well, and forget which requests came."""
+        self._faults.clear()
+        self._faults.recording = True
+
+    def requests(self, path: str = "*", *, method: str | None = None) -> list[Seen]:
+        """Return the requests that reached the server during the test, in order."""
+        return [
+            seen
+            for seen in list(self._faults.requests)
+            if fnmatch.fnmatchcase(seen.path.partition("?")[0], path) and method in (None, seen.method)
+        ]
+
+    # Answers --------------------------------------------------------------------------------------------------------
+
+    def status(
+        self,
+        status: int,
+        path: str = "*",
+        *,
+        retry_after: float | None = None,
+        as_date: bool = False,
+        body: str | None = None,
+        **which: Unpack[Which],
+    ) -> Fault:
+        """Answer with a status; `retry_after` in seconds, written as a date if wanted."""
+        return self.add(
+            path=path, status=status, retry_after_s=retry_after, retry_after_date=as_date, body=body, **which
+        )
+
+    def maintenance(self, path: str = "*", **which: Unpack[Which]) -> Fault:
+        """Answer 503 as in maintenance mode."""
+        return self.add(path=path, maintenance=True, **which)
+
+    def html_page(self, path: str = "*", *, status: int = 200, **which: Unpack[Which]) -> Fault:
+        """Answer with a page that a proxy might show, by default with status 200."""
+        page = "<!doctype html><html><head><title>Error</title></head><body><h1>Please try again</h1></body></html>"
+        return self.add(path=path, status=status, body=page, **which)
+
+    def malformed_json(self, path: str = "*", **which: Unpack[Which]) -> Fault:
+        """Damage the body in its middle."""
+        return self.add(path=path, malformed=True, **which)
+
+    def truncated_json(self, path: str = "*", *, short_by: int = 2, **which: Unpack[Which]) -> Fault:
+        """Leave out the last bytes of the body; the message looks whole."""
+        return self.add(path=path, short_by=short_by, overlook="Accept-Encoding", **which)
+
+    def truncated_gzip(self, path: str = "*", *, short_by: int = 8, **which: Unpack[Which]) -> Fault:
+        """Compress the body, asked or not, and leave out the last bytes; the message looks whole."""
+        return self.add(path=path, gzip=True, short_by=short_by, **which)
+
+    def wrong_length(self, path: str = "*", *, off: int, **which: Unpack[Which]) -> Fault:
+        """Say that the body is longer by `off` bytes than it is, or (below 0) shorter."""
+        return self.add(path=path, content_length_off=off, **which)
+
+    def chunked(self, path: str = "*", **which: Unpack[Which]) -> Fault:
+        """Send the body in chunks, without its length."""
+        return self.add(path=path, chunked=True, **which)
+
+    # Time and connections -------------------------------------------------------------------------------------------
+
+    def delay(self, path: str = "*", *, seconds: float, **which: Unpack[Which]) -> Fault:
+        """Carry requests out later; other rules act on them as well."""
+        which["delay_s"] = seconds
+        return self.add(path=path, **which)
+
+    def trickle(self, path: str = "*", *, bytes_per_s: float, **which: Unpack[Which]) -> Fault:
+        """Send bodies slowly."""
+        return self.add(path=path, bytes_per_s=bytes_per_s, **which)
+
+    def stall(
+        self,
+        path: str = "*",
+        *,
+        at: float | Place | None = None,
+        after: int | None = None,
+        seconds: float | None = None,
+        **which: Unpack[Which],
+    ) -> Fault:
+        """Fall silent at a part of the body (a half unless said otherwise), after some bytes of it, or at a `Place`.
+
+        Without `seconds` it lasts until the client leaves or the test ends.
+        """
+        if at is None and after is None:
+            at = 0.5
+        return self.add(path=path, stall_at=at, stall_after=after, stall_s=seconds, **which)
+
+    def cut(
+        self,
+        path: str = "*",
+        *,
+        at: float | Place | None = None,
+        after: int | None = None,
+        reset: bool = False,
+        chunked: bool = False,
+        **which: Unpack[Which],
+    ) -> Fault:
+        """Close the connection at a part of the body (by default a half), after some bytes, at a place."""
+        if at is None and after is None:
+            at = 0.5
+        return self.add(path=path, cut_at=at, cut_after=after, reset=reset, chunked=chunked, **which)
+
+    def lose_answer(self, path: str = "*", **which: Unpack[Which]) -> Fault:
+        """Carry the request out, then reset the connection before a byte of the answer is sent."""
+        return self.add(path=path, cut_at="answer", reset=True, **which)
+
+    # Files ----------------------------------------------------------------------------------------------------------
+
+    def ignore_ranges(self, path: str = "*", **which: Unpack[Which]) -> Fault:
+        """Send the whole file also where a part is asked for."""
+        return self.add(path=path, overlook="Range", **which)
+
+    def wrong_range(self, path: str = "*", *, off: int = 1, **which: Unpack[Which]) -> Fault:
+        """Say of a part that it begins and ends `off` bytes later than it does."""
+        return self.add(path=path, content_range_off=off, **which)
+
+    def no_validators(self, path: str = "*", **which: Unpack[Which]) -> Fault:
+        """Send neither ETag nor Last-Modified."""
+        return self.add(path=path, headers={"ETag": "", "Last-Modified": ""}, **which)
+
+    def change(
+        self,
+        path: str = "*",
+        *,
+        version: int = 2,
+        kept: Literal["ETag", "Last-Modified"] | tuple[str, ...] = (),
+        mixed: bool = False,
+        **which: Unpack[Which],
+    ) -> Fault:
+        """Serve another version of the file from the second request on (`skip=1`, unless said otherwise).
+
+        `kept` are validators that did not change with it. With `mixed`, the server sends parts of it also to who has a
+        part of the first version and asked for no other (`If-Range`).
+        """
+        if "nth" not in which:
+            which.setdefault("skip", 1)
+        return self.add(path=path, version=version, kept=kept, overlook="If-Range" if mixed else (), **which)
+
+    # Searches -------------------------------------------------------------------------------------------------------
+
+    def never_finishes(self, path: str = "*/search", **which: Unpack[Which]) -> Fault:
+        """Have searches that are submitted never end."""
+        return self.add(path=path, never_finishes=True, **which)
+
+    def fails(self, path: str = "*/search", *, text: str = "a scripted fault", **which: Unpack[Which]) -> Fault:
+        """Have searches that are submitted end in an error, with `text` in their log."""
+        return self.add(path=path, error_condition=text, **which)
+
+    def expires(self, path: str = "*/search", **which: Unpack[Which]) -> Fault:
+        """Have searches that are submitted lose their results as they end."""
+        return self.add(path=path, expired=True, **which)
+
+    def wrong_count(self, path: str = "*/search", *, off: int, **which: Unpack[Which]) -> Fault:
+        """Have searches that are submitted promise `off` results more than they have, or (below 0) fewer."""
+        return self.add(path=path, result_count_off=off, **which)
+
+
+# The plugin ---------------------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what can be configured."""
+    parser.addini("aurora_server_scope", f"how long an aurora_server lives: {', '.join(_SCOPES)}", default="session")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the asynchronous client opened by pytest-asyncio, where that is there."""
+    if config.getini("aurora_server_scope") not in _SCOPES:
+        raise pytest.UsageError(f"aurora_server_scope: use one of {', '.join(_SCOPES)}")
+    if config.pluginmanager.hasplugin("asyncio"):
+        import pytest_asyncio
+
+        # In its strict mode it takes care of its own fixtures only, and this module must not need it.
+        fixtures = types.ModuleType("aurora_async.testing.asyncio")
+        fixtures.__dict__["fixture"] = pytest_asyncio.fixture(_open_client, name="_aurora_client_asyncio")
+        config.pluginmanager.register(fixtures, "aurora-async-asyncio")
+
+
+def _server_scope(fixture_name: str, config: pytest.Config) -> Any:
+    return config.getini("aurora_server_scope")
+
+
+@pytest.fixture(scope=_server_scope)
+def aurora_server_settings() -> Mapping[str, Any]:
+    """Settings of `aurora_server`, to be defined by whoever wants others."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def _aurora_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # Where servers that live shorter find the days that those before them have computed.
+    return tmp_path_factory.mktemp("aurora-days")
+
+
+@pytest.fixture(scope=_server_scope)
+def aurora_server(aurora_server_settings: Mapping[str, Any], _aurora_days: Path) -> Iterator[LocalServer]:
+    """AuroraX on this computer, in a thread."""
+    with LocalServer(**{"days_dir": _aurora_days, **aurora_server_settings}) as server:
+        yield server
+
+
+@pytest.fixture
+def aurora_faults(aurora_server: LocalServer) -> Iterator[FaultScript]:
+    """What goes wrong on `aurora_server` during the test."""
+    script = FaultScript(aurora_server.faults)
+    script.clear()
+    yield script
+    aurora_server.faults.clear()
+
+
+@pytest.fixture
+def aurora_config(aurora_server: LocalServer) -> Config:
+    """Settings of the clients: those that every client has, but for shorter waits."""
+    from aurora_async import Config, Retries
+
+    return Config(base_url=aurora_server.base_url, retries=Retries(first_s=0.02), trust_environment=False)
+
+
+@pytest.fixture
+def aurora_sync_client(aurora_config: Config) -> Iterator[sync.AuroraX]:
+    """A blocking client of `aurora_server`."""
+    from aurora_async.sync import AuroraX
+
+    with AuroraX(aurora_config) as client:
+        yield client
+
+
+@pytest.fixture
+def aurora_client(request: pytest.FixtureRequest) -> AuroraX:
+    """A client of `aurora_server`, open in the event loop of the test."""
+    if "anyio_backend" in request.fixturenames:
+        if request.getfixturevalue("anyio_backend_name") != "asyncio":
+            pytest.skip("aurora_async runs on asyncio")
+        name = "_aurora_client_anyio"
+    elif request.config.pluginmanager.hasplugin("asyncio"):
+        name = "_aurora_client_asyncio"
+    else:
+        pytest.fail(
+            "aurora_client needs pytest-asyncio, or a test that is marked with pytest.mark.anyio;"
+            " in other tests use aurora_sync_client, or open AuroraX(aurora_config) yourself",
+            pytrace=False,
+        )
+    client: AuroraX = request.getfixturevalue(name)
+    return client
+
+
+async def _open_client(aurora_config: Config) -> AsyncIterator[AuroraX]:
+    import asyncio
+
+    from aurora_async import AuroraX
+
+    opened: asyncio.Future[AuroraX] = asyncio.get_running_loop().create_future()
+    leave = asyncio.Event()
+
+    async def hold() -> None:
+        async with AuroraX(aurora_config) as client:
+            opened.set_result(client)
+            await leave.wait()
+
+    # One task opens and closes it: pytest-asyncio ends a fixture in another task than it began in.
+    holding = asyncio.create_task(hold())
+    either: list[asyncio.Future[Any]] = [holding, opened]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if holding.done():
+        await holding
+    try:
+        yield opened.result()
+    finally:
+        leave.set()
+        await holding
+
+
+_aurora_client_anyio = pytest.fixture(_open_client, name="_aurora_client_anyio")

@@ -1,0 +1,235 @@
+"""The pytest plugin, as its users meet it: small test files of theirs, run by a pytest of their own."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from support.wire import exchange
+
+import aurora_async
+from aurora_async import testing
+from aurora_async.testing import FaultScript, LocalServer
+
+ROOT = Path(aurora_async.__file__).parents[1]
+STRICT = "asyncio_mode = strict\nasyncio_default_fixture_loop_scope = function"
+# An installation without metadata of its own, as a source tree on the path is, has no entry points.
+LOADED = any(one.value == "aurora_async.testing" for one in entry_points(group="pytest11"))
+
+
+class Project:
+    """A user's project: its test files, and its pytest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, settings: str = STRICT, **files: str) -> None:
+        """Write the configuration, and modules by name; warnings are errors."""
+        (self.folder / "pytest.ini").write_text(f"[pytest]\nfilterwarnings = error\n{settings}\n")
+        for name, text in files.items():
+            (self.folder / f"{name}.py").write_text(textwrap.dedent(text))
+
+    def pytest(self, *arguments: str) -> tuple[int, dict[str, int], str]:
+        """Run the tests; return the exit code, how many passed and so on, and what was printed."""
+        plugin = [] if LOADED else ["-p", "aurora_async.testing"]
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, *arguments],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": path, "PYTEST_ADDOPTS": ""},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        last = done.stdout.strip().rpartition("\n")[2]
+        counts = {word.rstrip("s"): int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", last)}
+        return done.returncode, counts, done.stdout + done.stderr
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty project."""
+    return Project(tmp_path)
+
+
+TESTS = """
+    import pytest
+
+    from aurora_async import AuroraX, DataProductQuery, sync
+    from aurora_async.errors import RequestFailed
+
+    NIGHT = DataProductQuery(start="2020-01-01", end="2020-01-01", programs="trex", platforms="fort smith")
+
+    @pytest.mark.asyncio
+    async def test_async(aurora_client, aurora_faults, tmp_path):
+        cut = aurora_faults.cut("*/search_synchronous", times=1)
+        assert isinstance(aurora_client, AuroraX)
+        assert len(await aurora_client.data_products.search(NIGHT)) == 66
+        assert cut.hits == 1
+
+    def test_all_is_well_again_after_a_test_with_faults(aurora_sync_client, aurora_faults):
+        assert isinstance(aurora_sync_client, sync.AuroraX)
+        assert aurora_faults.requests() == []
+        assert len(aurora_sync_client.data_products.search(NIGHT)) == 66
+        assert len(aurora_faults.requests("*/data_products/*", method="POST")) == 1
+
+    def test_blocking(aurora_server, aurora_faults):
+        aurora_faults.fails(text="no disk left")
+        with sync.AuroraX(base_url=aurora_server.base_url, synchronous=False) as client:
+            with pytest.raises(RequestFailed, match="no disk left"):
+                client.data_products.search(NIGHT)
+
+    @pytest.mark.anyio
+    async def test_anyio(aurora_client, anyio_backend):
+        assert len(await aurora_client.sources.list(program="swarm")) == 3
+
+    @pytest.fixture
+    def anyio_backend():
+        return "asyncio"
+"""
+
+
+def test_one_server_serves_tests_of_all_kinds(project: Project) -> None:
+    """Plain functions, pytest-asyncio and anyio's plugin, in one run, without a warning."""
+    project.write(test_users=TESTS)
+    code, counts, said = project.pytest()
+    assert (code, counts) == (0, {"passed": 4}), said
+
+
+def test_no_plugin_for_asynchronous_tests_is_needed(project: Project) -> None:
+    """Without pytest-asyncio its tests cannot run; all others do, and what is missing is said."""
+    project.write("markers = asyncio", test_users=TESTS)
+    code, counts, said = project.pytest("-p", "no:asyncio")
+    assert (code, counts) == (1, {"passed": 3, "error": 1}), said
+    assert "aurora_client needs pytest-asyncio, or a test that is marked with pytest.mark.anyio" in said
+
+
+def test_the_examples_of_the_documentation_run(project: Project) -> None:
+    """In the mode in which they are written: asynchronous tests without a marker."""
+    assert testing.__doc__ is not None
+    example = re.search(r"```python\n(.*?)```", testing.__doc__, re.DOTALL)
+    assert example is not None
+    script = """
+        import sys
+        from aurora_async import DataProductQuery
+        from aurora_async.sync import AuroraX
+
+        def main(arguments):
+            with AuroraX(base_url=arguments[1], synchronous=False) as client:
+                client.data_products.search(DataProductQuery(start="2020-01-01", end="2020-01-01", programs="trex"))
+    """
+    project.write(
+        "asyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\npythonpath = .",
+        test_users=f"import our_script\nfrom aurora_async import EphemerisQuery\n\n{example[1]}",
+        our_script=script,
+    )
+    code, counts, said = project.pytest()
+    assert (code, counts) == (0, {"passed": 2}), said
+
+
+def test_server_and_clients_can_be_set_up(project: Project) -> None:
+    """By fixtures of one's own, and a server for each test."""
+    conftest = """
+        import attrs
+        import pytest
+        from aurora_async.server.app import Account
+
+        @pytest.fixture
+        def aurora_server_settings():
+            return {"api_keys": {"secret": Account(role="Administrator", email_address="me@example.org")}}
+
+        @pytest.fixture
+        def aurora_config(aurora_config):
+            return attrs.evolve(aurora_config, api_key="secret")
+    """
+    tests = """
+        import pytest
+        from aurora_async import DataProductQuery
+
+        NIGHT = DataProductQuery(start="2020-01-01", end="2020-01-01", programs="trex")
+        seen = set()
+
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_each_has_a_server_of_its_own(aurora_server, aurora_sync_client, number):
+            assert aurora_server.base_url not in seen
+            seen.add(aurora_server.base_url)
+            assert aurora_sync_client.admin.search_requests() == []
+            aurora_sync_client.data_products.submit(NIGHT).wait()
+            assert len(aurora_sync_client.admin.search_requests()) == 1
+    """
+    project.write(f"{STRICT}\naurora_server_scope = function", conftest=conftest, test_users=tests)
+    code, counts, said = project.pytest()
+    assert (code, counts) == (0, {"passed": 2}), said
+
+
+def test_a_scope_that_is_none_is_said_at_once(project: Project) -> None:
+    """One line, with the scopes that there are."""
+    project.write(f"{STRICT}\naurora_server_scope = forever", test_users="def test_nothing(): pass")
+    code, _, said = project.pytest()
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "aurora_server_scope: use one of session, package, module, class, function" in said
+
+
+def test_loading_the_plugin_costs_nothing() -> None:
+    """Every pytest of everybody who has the package installed loads it."""
+    code = """
+import json, sys
+import pytest
+before = set(sys.modules)
+import aurora_async.testing
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {name for name in json.loads(done.stdout) if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert loaded == {"aurora_async", "aurora_async.testing"}
+
+
+def test_the_plugin_imports_only_pytest_at_its_top() -> None:
+    """What is heavy is imported by the fixture that needs it."""
+    tree = ast.parse(Path(testing.__file__).read_text("utf-8"))
+    found = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    assert {name for name in found if name not in sys.stdlib_module_names} == {"pytest"}
+
+
+@pytest.mark.parametrize("missing", ["numpy", "sgp4"])
+def test_what_is_not_installed_is_said(missing: str) -> None:
+    """With the command that installs it: the package comes without what only the local services need."""
+    code = f"""
+import sys
+sys.modules[{missing!r}] = None
+from aurora_async.testing import LocalServer
+with LocalServer():
+    pass
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stderr.strip().endswith(
+        f'MissingExtra: {missing} is not installed, and this needs it: pip install "aurora-async[server]"'
+    )
+
+
+def test_a_server_runs_outside_pytest_too() -> None:
+    """In a notebook or a script, next to a loop or without one."""
+    server = LocalServer()
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = server.base_url
+    with server:
+        assert repr(server) == f"<LocalServer {server.base_url}>"
+        answer = exchange(server.file_url(1000, "x"))
+        assert answer.body == server.file_bytes(1000, "x")
+        FaultScript(server.faults).status(503)
+        assert exchange(f"{server.base_url}/").status == 503
+    assert repr(server) == "<LocalServer stopped>"
