@@ -38,6 +38,7 @@ from aurora_async.engine import (
     Run,
     Stage,
 )
+from aurora_async.engine.cluster import Cluster, open_cluster
 from aurora_async.times import TimeRange
 from aurora_async.transfer import Fetched, FetchOptions, FetchOutcome, File, Saved, fetch, fetch_many
 
@@ -46,6 +47,7 @@ __all__ = [
     "Batch",
     "BatchFolder",
     "BatchStatus",
+    "Cluster",
     "Config",
     "Conjunction",
     "ConjunctionQuery",
@@ -87,6 +89,7 @@ __all__ = [
     "Timeouts",
     "fetch",
     "fetch_many",
+    "open_cluster",
     "show_progress",
     "write_events",
 ]

@@ -61,10 +61,15 @@ def _clean_key(key: str | None) -> str | None:
 
 
 def _number(
-    default: float | None, allowed: str, holds: Callable[[Any], bool], kind: type | UnionType = int | float
+    default: float | None,
+    allowed: str,
+    holds: Callable[[Any], bool],
+    kind: type | UnionType = int | float,
+    *,
+    or_none: bool = False,
 ) -> Any:
     def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if value is None and default is None:
+        if value is None and (or_none or default is None):
             return
         if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
             raise InvalidInput(attribute.name, f"{value!r} is not {allowed}")
@@ -72,8 +77,8 @@ def _number(
     return attrs.field(default=default, validator=check)
 
 
-def _positive(default: float | None) -> Any:
-    return _number(default, "a number above 0", lambda value: value > 0)
+def _positive(default: float | None, *, or_none: bool = False) -> Any:
+    return _number(default, "a number above 0", lambda value: value > 0, or_none=or_none)
 
 
 def _count(default: int) -> Any:
@@ -87,6 +92,8 @@ class Timeouts:
     connect_s: float = _positive(10.0)
     read_s: float = _positive(60.0)
     """Longest silence while an answer is awaited or read."""
+    least_bytes_per_s: float | None = _positive(100.0, or_none=True)
+    """An answer that comes more slowly, over `read_s` of waiting for it, counts as silent; None: none does."""
     cancel_s: float = _positive(5.0)
     """Longest that one cancellation on the service is waited for."""
 

@@ -41,6 +41,7 @@ class Database:
         synchronous: `FULL` has a commit on the disk before it is answered, through a power failure too; `NORMAL` has
             it with the operating system, so that only the process may die.
         wal: Whether to use WAL mode; None looks where the file lies.
+        gather_s: How long changes are gathered after the first, so that more of them share a commit.
         first: Made together with a new file's schema, so that there is never one without the other.
         name: What the file is called in errors, as the field of what the user gave.
 
@@ -56,12 +57,14 @@ class Database:
         *,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
         wal: bool | None = None,
+        gather_s: float = 0.0,
         first: Change[object] | None = None,
         name: str = "database",
     ) -> None:
         self.path = path
         self._synchronous = synchronous
         self._wal = wal if wal is not None else not is_on_network(path)
+        self._gather_s = gather_s
         self._loop = asyncio.get_running_loop()
         opened = list[sqlite3.Connection]()
         try:
@@ -154,6 +157,8 @@ class Database:
         with self._gathered:
             while not self._pending and not self._closing:
                 self._gathered.wait()
+            if self._gather_s and not self._closing:
+                self._gathered.wait(self._gather_s)
             batch, self._pending = self._pending, []
         return batch
 

@@ -47,7 +47,7 @@ Each fact in a message is also an attribute. Only `http` and the `wire` modules 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 __all__ = [
     "AuroraError",
@@ -89,6 +89,7 @@ __all__ = [
     "Unavailable",
     "WrongContent",
     "bare",
+    "raise_bare",
 ]
 
 
@@ -96,6 +97,21 @@ def bare(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the first error of a group: what is raised where a task group is only how one verb is done."""
     first = group.exceptions[0]
     return bare(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def raise_bare(group: BaseExceptionGroup[BaseException], cause: BaseException | None = None) -> NoReturn:
+    """Raise the first error of a group, by `cause` or by what caused it before.
+
+    Without the group as its context: an error that leads to its group leads to itself, and what follows such chains,
+    like the pickling of dask.distributed, does not come back.
+    """
+    error = bare(group)
+    context = error.__context__
+    try:
+        raise error from cause or error.__cause__
+    finally:
+        error.__context__ = context
+        del error, context, group
 
 
 class AuroraError(Exception):
@@ -252,7 +268,7 @@ class ConnectionLost(TransportError):
 
 
 class ReadTimeout(TransportError, TimeoutError):
-    """Connected, but nothing was heard for `Timeouts.read_s`."""
+    """Connected, but nothing was heard for `Timeouts.read_s`, or too little."""
 
 
 class ClientClosed(AuroraError, RuntimeError):

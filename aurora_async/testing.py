@@ -19,7 +19,8 @@ def test_our_script_asks_once(aurora_server, aurora_faults):
 Fixtures:
     aurora_server: The running services, a `LocalServer`: `base_url` for whatever is tested.
     aurora_faults: What goes wrong, a `FaultScript`; everything is well again after the test.
-    aurora_client: An open `aurora_async.AuroraX`, for tests under pytest-asyncio or anyio's plugin.
+    aurora_client: An open `aurora_async.AuroraX`, for tests under pytest-asyncio (in its mode `auto`, or marked with
+        `pytest.mark.asyncio`) or anyio's plugin.
     aurora_sync_client: An open `aurora_async.sync.AuroraX`, for tests that are plain functions.
     aurora_config: The `aurora_async.Config` of both clients: they try again sooner than others. Define it yourself for
         an API key or other waits.
@@ -35,6 +36,7 @@ The server runs in a thread, with an event loop of its own: a test may block, an
 from __future__ import annotations
 
 import fnmatch
+import inspect
 import types
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack
@@ -398,6 +400,10 @@ def aurora_client(request: pytest.FixtureRequest) -> AuroraX:
             pytest.skip("aurora_async runs on asyncio")
         name = "_aurora_client_anyio"
     elif request.config.pluginmanager.hasplugin("asyncio"):
+        if inspect.iscoroutinefunction(request.function) and request.node.get_closest_marker("asyncio") is None:
+            pytest.fail(
+                "nobody runs this test: mark it with pytest.mark.asyncio, or set asyncio_mode = auto", pytrace=False
+            )
         name = "_aurora_client_asyncio"
     else:
         pytest.fail(

@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 
-from benchmarks import batch, blocking_calls, fetch, large_body, many_searches, to_parquet
+from benchmarks import batch, blocking_calls, fetch, large_body, many_searches, to_parquet, windows
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
             "large_body": large_body.main([]),
             "to_parquet": to_parquet.main([]),
             "fetch": fetch.main([]),
+            "windows": windows.main([]),
             "blocking_calls": blocking_calls.main([]),
         }
     if options.json:

@@ -29,6 +29,7 @@ from aurora_async.errors import (
     TransportError,
     WrongContent,
     bare,
+    raise_bare,
 )
 
 CLASSES = [
@@ -95,7 +96,7 @@ def test_the_tree_is_drawn_as_it_is() -> None:
 
 def test_every_class_is_exported() -> None:
     """Whoever gets an error must be able to import its class."""
-    assert sorted(errors.__all__) == sorted([*(kind.__name__ for kind in CLASSES), "bare"])
+    assert sorted(errors.__all__) == sorted([*(kind.__name__ for kind in CLASSES), "bare", "raise_bare"])
 
 
 @every_class
@@ -179,3 +180,19 @@ def test_the_first_error_of_nested_groups_is_found() -> None:
     """A verb on one request raises its error bare, however many task groups were used for it."""
     first = ClientClosed()
     assert bare(BaseExceptionGroup("", [ExceptionGroup("", [first, ValueError()]), KeyError()])) is first
+
+
+def test_an_error_that_comes_out_of_a_group_does_not_lead_back_to_itself() -> None:
+    """Whoever follows causes and contexts, as dask.distributed's pickling does, has to come to an end."""
+    before = OSError("before")
+    try:
+        try:
+            raise ReadTimeout("GET", URL, "silent") from before
+        except ReadTimeout as error:
+            group = BaseExceptionGroup("", [BaseExceptionGroup("", [error])])
+        try:
+            raise group
+        except BaseExceptionGroup as caught:
+            raise_bare(caught)
+    except ReadTimeout as error:
+        assert error.__cause__ is before and error.__context__ is None

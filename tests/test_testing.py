@@ -113,6 +113,14 @@ def test_no_plugin_for_asynchronous_tests_is_needed(project: Project) -> None:
     assert "aurora_client needs pytest-asyncio, or a test that is marked with pytest.mark.anyio" in said
 
 
+def test_a_test_that_nobody_would_run_is_told_what_to_write(project: Project) -> None:
+    """pytest's own words name four other plugins, and not the mark or the setting that is missing."""
+    project.write(test_users="async def test_it(aurora_client):\n    pass\n")
+    code, _, said = project.pytest()
+    assert code == 1
+    assert "mark it with pytest.mark.asyncio, or set asyncio_mode = auto" in said
+
+
 def test_the_examples_of_the_documentation_run(project: Project) -> None:
     """In the mode in which they are written: asynchronous tests without a marker."""
     assert testing.__doc__ is not None

@@ -6,9 +6,8 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import aiofiles
 import attrs
@@ -18,7 +17,7 @@ from aurora_async.aurorax.availability import AvailabilityCounts
 from aurora_async.aurorax.models import Query
 from aurora_async.aurorax.plans import PlannedSearch
 from aurora_async.aurorax.searches import ResponseFormat, Searches
-from aurora_async.aurorax.splitting import Split, fitting_window, windows
+from aurora_async.aurorax.splitting import Split, Window, fitting_window, windows
 from aurora_async.aurorax.wire import KINDS, decode_query, kind_of, query_document
 from aurora_async.engine import Engine, Request, RequestId, Service
 from aurora_async.engine.batch import Collecting, Order
@@ -26,13 +25,12 @@ from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.journal import Entry, Planned
 from aurora_async.engine.places import STAGING, check_name
 from aurora_async.errors import InvalidInput
+from aurora_async.http import shown_url
 from aurora_async.times import to_wire
 from aurora_async.transfer import Format, Saved, download, ending
 from aurora_async.transfer.dataset import append
 
-__all__ = ["SearchDesk", "Window", "planned"]
-
-Window = timedelta | Literal["auto"]
+__all__ = ["SearchDesk", "planned"]
 
 _LINES_BYTES = 1 << 20
 
@@ -114,12 +112,18 @@ class SearchDesk:
         query = self.read(order.kind, order.query)
         split = Split(query, [self.read(order.kind, window.query) for window in windows], self._response_format)
         kind = self._searches[order.kind].record_kind(self._response_format, query)
+        assert kind.table is not None
+        about = {
+            **kind.table.about,
+            "service": shown_url(self.engine.config.base_url),
+            "request_ids": " ".join(window.request_id or "" for window in windows),
+        }
         return await download(
             split.merged(_records_of(part) for part in parts),
             Path(order.target),
             format=order.format,
             sort_key=kind.sort_key if order.format == "json" else None,
-            table=kind.table,
+            table=attrs.evolve(kind.table, about=about),
             sha256=True,
         )
 

@@ -17,7 +17,7 @@ from anyio import AsyncContextManagerMixin
 
 from aurora_async.aurorax.admin import Account, Administration
 from aurora_async.aurorax.availability import AvailabilityCounts
-from aurora_async.aurorax.batches import SearchDesk, Window, planned
+from aurora_async.aurorax.batches import SearchDesk, planned
 from aurora_async.aurorax.conjunctions import ConjunctionSearches
 from aurora_async.aurorax.data_products import DataProductSearches
 from aurora_async.aurorax.ephemeris import EphemerisSearches
@@ -25,6 +25,7 @@ from aurora_async.aurorax.models import Query
 from aurora_async.aurorax.plans import Plan, PlannedSearch, searches_of
 from aurora_async.aurorax.searches import ResponseFormat, Searches, encode_format
 from aurora_async.aurorax.sources import Sources
+from aurora_async.aurorax.splitting import Window
 from aurora_async.aurorax.wire import KINDS, decode_answer, kind_of
 from aurora_async.config import Config
 from aurora_async.engine import BatchFolder, Engine, Events, Run
@@ -34,7 +35,7 @@ from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.manager import Work
 from aurora_async.engine.remote import check_address
 from aurora_async.engine.split import check_window
-from aurora_async.errors import BadRequest, ClientClosed, InvalidInput, MalformedAnswer, Unauthorized, bare
+from aurora_async.errors import BadRequest, ClientClosed, InvalidInput, MalformedAnswer, Unauthorized, raise_bare
 from aurora_async.http import Answer, Session, shown_url
 from aurora_async.times import parse_wire, to_wire
 from aurora_async.transfer import Format, check_format, ending, ensure_writable
@@ -108,7 +109,7 @@ class AuroraX(AsyncContextManagerMixin):
                     engine.close()
                     tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            raise bare(group) from failure
+            raise_bare(group, failure)
         finally:
             self._engine = None
             self._is_logged_in = False

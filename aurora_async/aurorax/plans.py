@@ -13,6 +13,7 @@ import re
 import string
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
@@ -104,7 +105,8 @@ class Plan:
         table = _table(document, "plan", ("name", "format", "window", "at_once", "response_format", "search"))
         searches = table.get("search")
         if not isinstance(searches, list) or not searches:
-            raise InvalidInput("search", "is missing: a plan has at least one table [[search]]")
+            problem = "is one table, not a list of them" if searches else "is missing"
+            raise InvalidInput("search", f"{problem}: a plan has at least one table [[search]]")
         found: list[PlannedSearch] = []
         for number, one in enumerate(searches):
             found += _searches(one, f"search[{number}]", folder)
@@ -182,12 +184,17 @@ def _searches(value: object, place: str, folder: Path | None) -> Iterator[Planne
     table = _table(value, place, ("kind", "name", "query", "over"))
     kind = next((one for name, one in KINDS.items() if name == table.get("kind")), None)
     if kind is None:
-        raise InvalidInput(f"{place}.kind", f"{table.get('kind')!r} is unknown; use {', '.join(KINDS)}")
+        problem = f"{table['kind']!r} is unknown" if "kind" in table else "is missing"
+        raise InvalidInput(f"{place}.kind", f"{problem}; use {', '.join(KINDS)}")
     template = _query(table.get("query"), f"{place}.query", folder)
     name = _text(table.get("name"), f"{place}.name")
     axes = _axes(table.get("over", {}), f"{place}.over")
     if math.prod(map(len, axes)) > _MOST_SEARCHES:
         raise InvalidInput(f"{place}.over", f"makes more than {_MOST_SEARCHES:,} searches")
+    used = set(_placeholders(template)) | ({"start", "end"} - template.keys())
+    for axis, elements in zip(table.get("over", {}), axes, strict=True):
+        if len(elements) > 1 and used.isdisjoint(itertools.chain(*elements)):
+            raise InvalidInput(f"{place}.over.{axis}", "has no placeholder in the query: all would ask the same")
     for combination in itertools.product(*axes):
         values: dict[str, Any] = {}
         for one in combination:
@@ -315,6 +322,15 @@ def _filled(value: Any, values: Mapping[str, Any], place: str) -> Any:
     return _fill(value, values, place, _shown)
 
 
+def _placeholders(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _placeholders(one)
+    elif isinstance(value, str):
+        with suppress(ValueError):  # which is said, with its place, when it is filled in
+            yield from (name for _, name, _, _ in string.Formatter().parse(value) if name)
+
+
 def _fill(template: str, values: Mapping[str, Any], place: str, show: Callable[[Any], str]) -> str:
     parts: list[str] = []
     try:
@@ -326,6 +342,8 @@ def _fill(template: str, values: Mapping[str, Any], place: str, show: Callable[[
                 known = ", ".join(f"{{{one}}}" for one in values) or "none"
                 raise InvalidInput(place, f"{template!r} has a placeholder {{{name}}}; there is {known}")
             parts.append(format(values[name], spec) if spec else show(values[name]))
+    except InvalidInput:  # a ValueError too
+        raise
     except ValueError as error:
         raise InvalidInput(place, f"{template!r} is not a template: {error}") from None
     return "".join(parts)

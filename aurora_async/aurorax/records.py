@@ -28,7 +28,7 @@ from aurora_async.aurorax.models import (
     east_or_west,
 )
 from aurora_async.aurorax.wire import encode_plain
-from aurora_async.errors import AuroraError, BadRequest, InvalidInput, bare
+from aurora_async.errors import AuroraError, BadRequest, InvalidInput, raise_bare
 from aurora_async.http import Session
 from aurora_async.times import to_wire
 
@@ -131,7 +131,7 @@ class Uploader(Generic[RecordT]):
         try:
             reason = await self._send_all(records, outcomes)
         except BaseExceptionGroup as group:
-            raise bare(group) from None
+            raise_bare(group)
         report = UploadReport(chunks=tuple(sorted(outcomes, key=lambda chunk: chunk.index)))
         if reason is not None:
             raise UploadFailed(report, reason) from reason

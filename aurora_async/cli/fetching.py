@@ -91,6 +91,8 @@ def fetch_products(
     """Fetch the files of the data products in a results file, or in the result of a request."""
     access = Access.of(common)
     is_file = records == "-" or Path(records).exists()
+    if not is_file and (Path(records).suffix or os.sep in records):
+        raise InvalidInput(records, "cannot be read: no such file")
 
     async def work() -> None:
         found = await _products_in(records) if is_file else []

@@ -363,8 +363,10 @@ class Batch:
             try:
                 return await self._collect_once(job, query, is_old=is_old)
             except (ResultExpired, NotFound) as error:
-                if not is_old or self._is_stopping:
+                if not is_old:
                     raise
+                if self._is_stopping:
+                    raise _Parked from error
                 # An earlier run submitted it, and the service has forgotten it, or its result, since.
                 logger.info("query %d is submitted again: %s", job.entry.number, error)
                 is_old = False
@@ -426,7 +428,7 @@ class Batch:
         if lost:
             for window in lost:
                 await journal.lost(window)
-            await journal.release(entry)
+            await journal.release(entry, Stage.SPLIT)
             raise _Parked
         parts = [Path(self._parts.target(window.path)) for window in windows]
         order = self._order(entry, "")
@@ -530,7 +532,8 @@ class Batch:
                     else:
                         self._under_way += 1
                         yield entry
-            elif await journal.left():
+            elif not self._parked and await journal.left():
+                # Who has parked some himself does not wait: two who do would wait for each other.
                 with self._parkable(quietly=True):
                     await anyio.sleep(_LOOK_AROUND_S)
             else:

@@ -299,7 +299,9 @@ async def _collect_there(recipe: _Sealed, sealed: _Sealed, key: str) -> Saved | 
         try:
             outcome = await _collect(recipe, sealed.open())
         except AuroraError as error:
-            outcome = error
+            # What led to it stays here: dask would pickle that too, with all tracebacks, and need not come to an end.
+            outcome = error.with_traceback(None)
+            outcome.__cause__ = outcome.__context__ = None
         group.cancel_scope.cancel()
     return outcome
 

@@ -137,6 +137,10 @@ _INSERT = (
 )
 
 
+# Next to nothing beside a search; with hundreds under way, twice as many changes then share the disk's one answer.
+_GATHER_S = 0.005
+
+
 class LeaseLost(AuroraError):
     """Another process has taken over what this one worked on, because it was not heard of for too long."""
 
@@ -153,7 +157,7 @@ class Journal:
         self.owner = new_worker()
         self.lease_s = lease_s
         try:
-            self._database = Database(path, _MIGRATIONS, name="folder")
+            self._database = Database(path, _MIGRATIONS, gather_s=_GATHER_S, name="folder")
         except sqlite3.Error as error:
             raise _not_writable(path, error) from error
 
@@ -239,9 +243,9 @@ class Journal:
         """Let others, or a later run, have all that is ours."""
         await self._run("UPDATE entries SET owner = NULL, lease_us = NULL WHERE owner = ?", self.owner)
 
-    async def release(self, entry: Entry) -> None:
-        """Let others, or a later run, go on from where it is."""
-        await self._set(entry, owner=None, lease_us=None, error=None)
+    async def release(self, entry: Entry, stage: Stage | None = None) -> None:
+        """Let others, or a later run, go on from where it is, or from `stage`."""
+        await self._set(entry, stage=stage or entry.stage, owner=None, lease_us=None, error=None)
 
     async def park(self, reasons: Mapping[int, str]) -> None:
         """Let others, or a later run, go on with what is ours of these numbers, and note what stands in the way now."""
@@ -289,11 +293,6 @@ class Journal:
             return row
 
         return _entry(await self._apply(change))
-
-    async def forget_windows(self, parent: Entry) -> None:
-        """Note that a merged query needs its windows' results no more: they stay in the journal, without files."""
-        sql = "UPDATE entries SET bytes = NULL, sha256 = NULL, changed_us = ? WHERE parent = ?"
-        await self._run(sql, _now_us(), parent.number)
 
     async def again(self, *stages: Stage) -> int:
         """Have the queries at these stages tried anew, under new identifiers; return how many they are."""
@@ -374,8 +373,8 @@ class Journal:
         return {Stage(stage): count for stage, count in rows}
 
     async def left(self) -> int:
-        """Return how many entries, windows among them, others are working on."""
-        stages = [stage.value for stage in _TO_DO]
+        """Return how many entries, windows among them, others are working on; those that they merge, too."""
+        stages = [stage.value for stage in (*_TO_DO, Stage.SPLIT)]
         sql = f"SELECT count(*) FROM entries WHERE stage IN ({_marks(stages)}) AND owner IS NOT NULL AND owner != ?"
         rows = await self._read(sql, *stages, self.owner)
         return int(rows[0][0])
@@ -404,13 +403,18 @@ def read_journal(path: Path) -> tuple[dict[str, Any], list[Entry]]:
         TargetNotWritable: The disk is too full even for reading it.
     """
     with _open_to_read(path) as connection:
+        if _is_new(connection):
+            raise InvalidInput("folder", f"{path} is empty")
         return _facts(connection), [_entry(row) for row in connection.execute(f"{_SELECT} ORDER BY number")]
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Return what a journal says of the batch as a whole; otherwise as `read_journal`."""
+    """Return what a journal says of the batch as a whole; otherwise as `read_journal`.
+
+    That is nothing when somebody is just making it, or was killed at that.
+    """
     with _open_to_read(path) as connection:
-        return _facts(connection)
+        return {} if _is_new(connection) else _facts(connection)
 
 
 @contextmanager
@@ -426,8 +430,6 @@ def _open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("BEGIN")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                raise InvalidInput("folder", f"{path} is empty")
             if version > len(_MIGRATIONS):
                 raise InvalidInput("folder", f"{path} was written by a newer aurora_async (schema {version})")
             yield connection
@@ -437,6 +439,10 @@ def _open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
         raise _not_writable(path, error) from error
     except (sqlite3.Error, ValueError) as error:
         raise InvalidInput("folder", f"{path} cannot be read: {error}") from error
+
+
+def _is_new(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA user_version").fetchone()[0] == 0)
 
 
 def _facts(connection: sqlite3.Connection) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
 
-from aurora_async.config import Config, origin_of
+from aurora_async.config import Config, Timeouts, origin_of
 from aurora_async.errors import (
     AuroraError,
     ClientClosed,
@@ -40,6 +40,7 @@ from aurora_async.errors import (
     InvalidInput,
     MaintenanceMode,
     MalformedAnswer,
+    ReadTimeout,
     Unauthorized,
 )
 from aurora_async.http._decoding import ACCEPT_ENCODING, decoder_for
@@ -134,6 +135,7 @@ class Body:
 
     __slots__ = (
         "_connection",
+        "_pace",
         "_read",
         "_response",
         "_session",
@@ -150,6 +152,7 @@ class Body:
         self._response = response
         self._shown = shown_url(url)
         self._read = False
+        self._pace = _Pace(session.config.timeouts, method, self._shown)
         connection = response.connection  # None when all of a small answer has come already
         self._connection = None if connection is None else connection.protocol
         self.method = method
@@ -171,7 +174,7 @@ class Body:
 
         Raises:
             ConnectionLost: The connection ended before the body did.
-            ReadTimeout: Nothing came for `Timeouts.read_s`.
+            ReadTimeout: Nothing came for `Timeouts.read_s`, or too little (`Timeouts.least_bytes_per_s`).
             IncompleteBody: Its compressed data end in the middle.
             MalformedAnswer: Its compressed data are broken, or more came than its Content-Length.
         """
@@ -195,12 +198,46 @@ class Body:
 
     async def _next(self, content: aiohttp.StreamReader, size: int) -> bytes:
         try:
-            return await content.read(size)
+            return await self._pace.kept(content.read(size))
         except FOREIGN_ERRORS as error:
             # aiohttp tells of a broken end before it gives what came until then, which may be megabytes.
             if before := content._read_nowait(size):
                 return before
             raise self._session._ours(error, self.method, self._shown) from error
+
+
+class _Pace:
+    """Watches how fast a body comes. Only the time that is waited for it counts, not that of whoever reads it."""
+
+    __slots__ = ("_bytes", "_least", "_method", "_shown", "_waited_s", "_window_s")
+
+    def __init__(self, timeouts: Timeouts, method: str, shown: str) -> None:
+        self._least = timeouts.least_bytes_per_s or 0.0
+        self._window_s = timeouts.read_s
+        self._method = method
+        self._shown = shown
+        self._waited_s = 0.0
+        self._bytes = 0
+
+    async def kept(self, reading: Awaitable[bytes]) -> bytes:
+        """Return what is read; raise `ReadTimeout` when too little has come for as long as silence would be borne."""
+        began = asyncio.get_running_loop().time()
+        piece = await reading
+        self._waited_s += asyncio.get_running_loop().time() - began
+        self._bytes += len(piece)
+        if self._waited_s >= self._window_s:
+            if piece and self._bytes < self._least * self._waited_s:
+                reason = f"only {self._bytes} bytes came within {self._waited_s:.0f} s"
+                raise ReadTimeout(self._method, self._shown, reason)
+            self._waited_s, self._bytes = 0.0, 0
+        return piece
+
+
+async def _rest(content: aiohttp.StreamReader, pace: _Pace) -> bytes:
+    pieces = []
+    while piece := await pace.kept(content.readany()):
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _length(method: str, response: aiohttp.ClientResponse) -> int | None:
@@ -569,7 +606,10 @@ class Session:
         response = reply.response
         try:
             # Not `response.read()`, which first waits for a writer that has nothing left to do.
-            raw = await response.content.read()
+            raw = await response.content.readany()
+            if not response.content.at_eof():
+                pace = _Pace(self.config.timeouts, reply.method, shown_url(str(reply.url)))
+                raw += await _rest(response.content, pace)
         except FOREIGN_ERRORS as error:
             raise self._ours(error, reply.method, shown_url(str(reply.url))) from error
         finally:

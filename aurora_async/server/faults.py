@@ -252,7 +252,7 @@ class Faults:
         _check_local(request)
         if request.content_type != "application/json":
             # Without this, any web page in a browser on this computer could post rules.
-            raise ApiError(415, "Other", "send application/json")
+            raise ApiError(415, "Other", "send the header Content-Type: application/json")
         added = [self.add(rule) for rule in rules_of(await read_json(request))]
         return _answer_json({"faults": [fault.as_document() for fault in added]}, 201)
 

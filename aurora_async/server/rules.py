@@ -310,6 +310,8 @@ def rules_of(document: Any) -> list[FaultRule]:
             raise InvalidInput(min(unknown), "is unknown beside faults")
         document = document["faults"]
     elif isinstance(document, Mapping):
+        if isinstance(document.get("fault"), list):
+            raise InvalidInput("fault", "is unknown; do you mean [[faults]]?")
         document = [document]
     if not isinstance(document, list):
         raise InvalidInput("faults", "is not a list of rules")

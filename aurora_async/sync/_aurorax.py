@@ -12,11 +12,11 @@ from typing import Any, Generic, Self, TypeVar, overload
 import anyio.to_thread
 
 from aurora_async import aurorax
-from aurora_async.aurorax.batches import Window
 from aurora_async.aurorax.models import DataSource, Query
 from aurora_async.aurorax.plans import Plan, PlannedSearch
 from aurora_async.aurorax.records import ChunkOutcome, UploadReport
 from aurora_async.aurorax.searches import QueryDocument, ResponseFormat
+from aurora_async.aurorax.splitting import Window
 from aurora_async.config import Config
 from aurora_async.engine import Events as AsyncEvents
 from aurora_async.engine import Outcome, RequestId, RequestStatus

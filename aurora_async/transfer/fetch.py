@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -39,7 +40,7 @@ from aurora_async.errors import (
     TransferStalled,
     TransportError,
     WrongContent,
-    bare,
+    raise_bare,
 )
 from aurora_async.http import Body, Session, shown_url
 from aurora_async.http.retry import is_worth_repeating
@@ -206,13 +207,12 @@ class Fetcher:
     ) -> Fetched:
         """Fetch one file; see `aurora_async.fetch`."""
         started = time.monotonic()
-        if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
-            raise InvalidInput("url", f"{shown_url(str(url))!r} is not an http(s) URL")
+        _check_url(url)
         if ours := _OUR_HEADERS.intersection(name.lower() for name in headers or {}):
             raise InvalidInput("headers", f"{min(ours)!r} is for this to send")
         wanted = _Wanted(
             url=url,
-            target=await anyio.to_thread.run_sync(_target_of, Path(target), url),
+            target=await anyio.to_thread.run_sync(_target_of, target, url),
             headers={**(headers or {}), "Accept-Encoding": "identity"},
             size=size,
             digest=None if digest is None else caller_digest(digest),
@@ -262,8 +262,7 @@ class Fetcher:
                 for number in range(min(at_once, len(planned))):
                     tasks.start_soon(work, name=f"fetch {number}")
         except BaseExceptionGroup as group:
-            first = bare(group)
-            raise first from first.__cause__
+            raise_bare(group)
         return sorted(outcomes, key=lambda outcome: outcome.index)
 
     async def _fetch(self, wanted: _Wanted) -> Fetched:
@@ -340,8 +339,7 @@ class Fetcher:
                 tasks.cancel_scope.cancel()
                 return fetched
         except BaseExceptionGroup as group:
-            first = bare(group)
-            raise first from first.__cause__
+            raise_bare(group)
         raise ClaimLost
 
     async def _transfer(self, part: _Part) -> Fetched:
@@ -734,16 +732,30 @@ def _planned(files: Iterable[str | File], folder: Path) -> list[tuple[int, File,
             raise InvalidInput(f"files[{index}].name", f"{name!r} is not the name of a file inside {folder}")
         spelling = os.path.normcase(os.path.normpath(name))
         if taken.setdefault(spelling, file.url) != file.url:
-            raise InvalidInput(f"files[{index}].name", f"{name!r} is also that of {shown_url(taken[spelling])}")
+            other = shown_url(taken[spelling])
+            problem = f"{name!r} is also that of {other}; fetch one of them into another folder"
+            raise InvalidInput(f"files[{index}].name", problem)
         planned.append((index, file, folder / name))
     return planned
 
 
-def _target_of(target: Path, url: str) -> Path:
+def _check_url(url: object) -> None:
     try:
-        return target / name_from(url) if target.is_dir() else target
+        is_url = isinstance(url, str) and urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).hostname)
+    except ValueError:  # a bracket without its other half, a host that is no name
+        is_url = False
+    if not is_url:
+        raise InvalidInput("url", f"{shown_url(str(url))!r} is not an http(s) URL")
+
+
+def _target_of(target: Path | str, url: str) -> Path:
+    path = Path(target)
+    try:
+        # "data/" is a folder, also one that is still to be made; a Path has lost its slash.
+        is_folder = str(target).endswith(("/", os.sep)) or path.is_dir()
     except OSError as error:
-        raise as_ours(error, url, target, 0) from error
+        raise as_ours(error, url, path, 0) from error
+    return path / name_from(url) if is_folder else path
 
 
 # Public ---------------------------------------------------------------------------------------------------------------
@@ -768,7 +780,8 @@ async def fetch(
 
     Args:
         url: Where from.
-        target: The file, or an existing folder, in which it has the name that the URL ends in.
+        target: The file, or a folder (one that exists, or a text with a / at its end), in which it has the name that
+            the URL ends in.
         size: Its length in bytes, where it is known.
         digest: Its SHA-256 in hexadecimal digits, or `md5:…`, `sha1:…`, `sha512:…`.
         headers: Sent beside our own.

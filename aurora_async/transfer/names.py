@@ -13,8 +13,12 @@ _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\ud800-\udfff]')
 
 
 def name_from(url: str) -> str:
-    """Return the name that a URL ends in."""
-    return safe_name(unquote(urlsplit(url).path.rstrip("/")))
+    """Return the name that a URL ends in; one that is no URL is refused by whoever opens it."""
+    try:
+        path = urlsplit(url).path
+    except ValueError:  # a bracket without its other half, a host that is no name
+        path = url
+    return safe_name(unquote(path.rstrip("/")))
 
 
 def safe_name(name: str, default: str = "download") -> str:

@@ -28,7 +28,15 @@ import anyio.to_thread
 import attrs
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from aurora_async.errors import AuroraError, DiskFull, IncompleteBody, TargetExists, TargetNotWritable, WrongContent
+from aurora_async.errors import (
+    AuroraError,
+    DiskFull,
+    IncompleteBody,
+    TargetExists,
+    TargetNotWritable,
+    WrongContent,
+    raise_bare,
+)
 
 __all__ = ["Check", "PartFile", "Saved", "ensure_writable", "save"]
 
@@ -150,8 +158,7 @@ async def pump(chunks: AsyncIterable[bytes], part: PartFile, shape: Callable[[by
                         await sender.send(batch)
     except BaseExceptionGroup as group:
         # Reader and writer are one verb: its caller sees the one error that stopped it, bare.
-        first = _first_of(group)
-        raise first from first.__cause__
+        raise_bare(group)
     return received
 
 
@@ -165,11 +172,6 @@ async def _write_batches(
 def _write_shaped(part: PartFile, shape: Callable[[bytes], Iterable[bytes]], batch: list[bytes]) -> None:
     for piece in shape(b"".join(batch) if len(batch) > 1 else batch[0]):
         part.write_here(piece)
-
-
-def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def refuse_other_length(received: int, expected: int | None, url: str, target: Path | None) -> None:

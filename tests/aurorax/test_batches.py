@@ -68,6 +68,16 @@ async def test_a_query_in_windows_gives_the_file_of_one_piece(
     ]  # fmt: skip
 
 
+async def test_a_merged_table_says_where_it_comes_from(client: AuroraX, tmp_path: Path) -> None:
+    """Its file may be found years later, without the manifest."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = await finished(client.batch(tmp_path / "cut", [POSITIONS], format="parquet", window=DAY))
+    ((path, row),) = rows.items()
+    about = parquet.read_schema(tmp_path / "cut" / path).metadata
+    assert about[b"aurora_async.request_ids"].decode().split() == row.request_ids
+    assert about[b"aurora_async.service"].decode() == client.config.base_url.rstrip("/")
+
+
 async def test_windows_that_are_done_are_not_asked_for_again(
     service: LocalService, client_as: ClientAs, tmp_path: Path
 ) -> None:

@@ -226,6 +226,8 @@ def test_months_are_those_of_the_calendar(span: tuple[str, str], step: str, star
         ([search(over={"platform": []})], "search[0].over.platform", "is not a list"),
         ([search(over={"plat form": ["a"]})], "search[0].over.plat form", "is not a name"),
         ([search(over={"platform": ["a", ["b"]]})], "search[0].over.platform[1]", "is not a text"),
+        ([search(over={"platform": ["a", "b"]}, name="{platform}")], "search[0].over.platform", "no placeholder"),
+        ([search(over={"time": {"start": "2020", "end": "2020", "step": "1d"}})], "search[0].over.time", "placeholder"),
         ([search(over={"time": "2020"})], "search[0].over.time", "is not a table"),
         ([search(over={"time": {"start": "2020"}})], "search[0].over.time.end", "is missing"),
         ([search(over={"time": {"start": "2020", "end": "2019", "step": "1d"}})], "search[0].over.time.end", "before"),

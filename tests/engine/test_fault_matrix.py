@@ -98,7 +98,8 @@ ROWS: list[Row] = [
     once("stall in the body",      DATA | {"stall_at": 0.5}),
     always("stall in the body",    DATA | {"stall_at": 0.5},            "ReadTimeout", "ReadTimeout", "waits"),
     once("stall before the status", {"path": "*/requests/*", "stall_at": "answer"}),
-    always("trickle",         DATA | {"bytes_per_s": 200},    "DeadlineExceeded", "DeadlineExceeded", "cancelled"),
+    once("trickle",           DATA | {"bytes_per_s": 50}),
+    always("trickle",         DATA | {"bytes_per_s": 50},         "ReadTimeout", "ReadTimeout", "waits"),
 
     once("accepted, answer lost",   SUBMIT | {"cut_at": "answer"}),
     once("accepted, answer resets", SUBMIT | {"cut_at": "answer", "reset": True}),
@@ -156,7 +157,7 @@ def a_config(server: LocalServer) -> Config:
         base_url=server.base_url,
         polling=Polling(floor_s=0.01, ceiling_s=0.1),
         retries=Retries(attempts=2, first_s=0.01, ceiling_s=0.05),
-        timeouts=Timeouts(connect_s=2, read_s=0.3, cancel_s=1),
+        timeouts=Timeouts(connect_s=2, read_s=0.3, least_bytes_per_s=1000, cancel_s=1),
         trust_environment=False,
     )
 

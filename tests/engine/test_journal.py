@@ -271,6 +271,7 @@ async def test_what_a_dead_process_of_this_machine_held_is_free_at_once(path: Pa
         ("elsewhere/1234/0000", -1, True),
         (f"{host()}/{os.getpid()}/0000", -1, True),
     ],
+    ids=["lives here", "lives elsewhere", "silent elsewhere", "silent here"],
 )
 async def test_what_others_hold_is_free_when_they_were_not_heard_of_for_a_lease(
     path: Path, worker: str, lives_s: float, is_free: bool
@@ -376,6 +377,26 @@ def test_what_is_no_journal_is_said_to_be_none(path: Path, content: bytes | None
         path.write_bytes(content)
     with pytest.raises(InvalidInput, match=r"journal\.sqlite"):
         read_journal(path)
+
+
+def test_a_journal_that_is_just_being_made_knows_nothing_yet(path: Path) -> None:
+    """Who begins a moment later, or after a kill at that moment, goes on; there is nothing to look at, though."""
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    db.close()
+    assert read_facts(path) == {}
+    with pytest.raises(InvalidInput, match="is empty"):
+        read_journal(path)
+
+
+async def test_what_another_merges_is_waited_for(path: Path) -> None:
+    """Should he die over it, there must be somebody who takes it over."""
+    async with opened(path) as one, opened(path) as other:
+        await one.plan([planned("a", "w")])
+        (window,) = await one.take(9)
+        await finished(one, window)
+        assert names(await one.take(9)) == ["a.jsonl"]
+        assert (await one.left(), await other.left()) == (0, 1)
 
 
 async def test_a_disk_that_is_full_is_said_to_be_so(path: Path) -> None:

@@ -41,6 +41,7 @@ from aurora_async.server.rules import FaultRule, read_rules, rules_of
         (["503"], "faults[0]", "not a table"),
         ("503", "faults", "not a list"),
         ({"faults": [], "more": 1}, "more", "unknown beside faults"),
+        ({"fault": [{"status": 503}]}, "fault", "do you mean [[faults]]?"),
     ],
 )
 def test_what_is_wrong_with_a_rule_is_said_where_it_is(document: Any, field: str, reason: str) -> None:

@@ -31,12 +31,14 @@ def _mounted(place: Path, *mounts: list[str | Path]) -> Iterator[Path]:
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root can mount")
     place.mkdir(exist_ok=True)
+    is_mounted = False
     try:
         for options in mounts:
             done = subprocess.run(["mount", *options, place], check=False, capture_output=True, text=True)
             if done.returncode != 0:
                 pytest.skip(f"mounting is not permitted here: {done.stderr}")
+            is_mounted = True
         yield place
     finally:
-        while os.path.ismount(place):
+        if is_mounted:
             subprocess.run(["umount", "--lazy", place], check=True)

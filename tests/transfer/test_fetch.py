@@ -109,6 +109,15 @@ async def test_a_file_comes_whole_with_the_date_of_the_server(
     assert server.seen[0].headers["Accept-Encoding"] == "identity"
 
 
+async def test_a_slash_at_the_end_means_a_folder_that_is_still_to_be_made(
+    session: Session, server: FileServer, tmp_path: Path
+) -> None:
+    """Or the file would be called like the folder, and the next one would replace it."""
+    got = await Fetcher(session).fetch(server.url, f"{tmp_path}/data/")
+    assert got.path.parent == tmp_path / "data"
+    assert got.path.read_bytes() == DATA
+
+
 async def test_in_a_folder_it_has_the_name_of_the_url(session: Session, server: FileServer, tmp_path: Path) -> None:
     """Whatever the URL says, it lies in the folder."""
     assert (await Fetcher(session).fetch(server.url, tmp_path)).path == tmp_path / "data.bin"
@@ -557,7 +566,9 @@ class TestRefusals:
             await Fetcher(session).fetch(server.url, tmp_path / folder / "x")
         assert server.seen == []
 
-    @pytest.mark.parametrize("url", ["", "/files/x", "ftp://127.0.0.1/x", "file:///etc/passwd"])
+    @pytest.mark.parametrize(
+        "url", ["", "/files/x", "ftp://127.0.0.1/x", "file:///etc/passwd", "http:///x", "http://[::1/x"]
+    )
     async def test_what_is_no_address_is_refused(self, session: Session, tmp_path: Path, url: str) -> None:
         """A path would be taken for one of the service's own."""
         with pytest.raises(InvalidInput, match="url"):
