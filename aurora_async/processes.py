@@ -8,7 +8,9 @@ import socket
 from functools import cache
 from pathlib import Path
 
-__all__ = ["host", "is_gone", "new_worker"]
+__all__ = ["host", "is_gone", "new_worker", "retire"]
+
+_retired: set[str] = set()
 
 
 @cache
@@ -29,8 +31,18 @@ def new_worker() -> str:
     return f"{host()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
+def retire(worker: str) -> None:
+    """Say that a worker of this process has ended, although the process lives on."""
+    _retired.add(worker)
+
+
 def is_gone(worker: str) -> bool:
-    """True when the worker's process ran on this machine and does not any more; False where nobody can know."""
+    """True when the worker has retired here, or its process ran on this machine and does not any more.
+
+    False where nobody can know.
+    """
+    if worker in _retired:
+        return True
     place, _, rest = worker.rpartition("/")[0].rpartition("/")
     if place != host() or place.endswith("/") or not rest.isdecimal() or int(rest) == 0:
         return False

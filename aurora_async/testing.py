@@ -38,10 +38,11 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import types
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypedDict, Unpack
 from urllib.parse import urlencode
 
 import pytest
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from aurora_async.server.rules import FaultRule, Place
 
 __all__ = ["FaultScript", "LocalServer", "Which"]
+
+P = ParamSpec("P")
 
 _SCOPES = ("session", "package", "module", "class", "function")
 
@@ -80,11 +83,13 @@ class LocalServer:
 
         try:
             from aurora_async.server.app import LocalService, ServiceSettings
+            from aurora_async.server.rules import refuse_unknown
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
             if missing not in ("numpy", "sgp4"):
                 raise
             raise MissingExtra("server", missing) from error
+        refuse_unknown(self._settings, list(inspect.signature(ServiceSettings).parameters), "ServiceSettings.")
         service = LocalService(ServiceSettings(**self._settings))
         with ExitStack() as exits:
             portal = exits.enter_context(start_blocking_portal("asyncio"))
@@ -140,6 +145,20 @@ class Which(TypedDict, total=False):
     delay_s: float
 
 
+def _worded(method: Callable[P, Fault]) -> Callable[P, Fault]:
+    """Have a word that is misspelt refused by the words of its own method, not by the fields of a rule."""
+    words = [*list(inspect.signature(method).parameters)[1:-1], *Which.__annotations__]
+
+    @wraps(method)
+    def checked(*args: P.args, **named: P.kwargs) -> Fault:
+        from aurora_async.server.rules import refuse_unknown
+
+        refuse_unknown(named, words)
+        return method(*args, **named)
+
+    return checked
+
+
 class FaultScript:
     """What goes wrong on a server, in words. Each returns a `Fault`, which counts its `hits`.
 
@@ -158,7 +177,7 @@ class FaultScript:
         return f"<FaultScript {list(self._faults)}>"
 
     def add(self, rule: FaultRule | None = None, **fields: Any) -> Fault:
-        """Add a rule, or one with these fields: for what no other method has a word for."""
+        """Add a rule, or one with the fields of a `FaultRule`: for what no other method has a word for."""
         return self._faults.add(rule, **fields)
 
     def remove(self, fault: Fault) -> None:
@@ -180,6 +199,7 @@ class FaultScript:
 
     # Answers --------------------------------------------------------------------------------------------------------
 
+    @_worded
     def status(
         self,
         status: int,
@@ -195,46 +215,56 @@ class FaultScript:
             path=path, status=status, retry_after_s=retry_after, retry_after_date=as_date, body=body, **which
         )
 
+    @_worded
     def maintenance(self, path: str = "*", **which: Unpack[Which]) -> Fault:
         """Answer 503 as in maintenance mode."""
         return self.add(path=path, maintenance=True, **which)
 
+    @_worded
     def html_page(self, path: str = "*", *, status: int = 200, **which: Unpack[Which]) -> Fault:
         """Answer with a page that a proxy might show, by default with status 200."""
         page = "<!doctype html><html><head><title>Error</title></head><body><h1>Please try again</h1></body></html>"
         return self.add(path=path, status=status, body=page, **which)
 
+    @_worded
     def malformed_json(self, path: str = "*", **which: Unpack[Which]) -> Fault:
         """Damage the body in its middle."""
         return self.add(path=path, malformed=True, **which)
 
+    @_worded
     def truncated_json(self, path: str = "*", *, short_by: int = 2, **which: Unpack[Which]) -> Fault:
         """Leave out the last bytes of the body; the message looks whole."""
         return self.add(path=path, short_by=short_by, overlook="Accept-Encoding", **which)
 
+    @_worded
     def truncated_gzip(self, path: str = "*", *, short_by: int = 8, **which: Unpack[Which]) -> Fault:
         """Compress the body, asked or not, and leave out the last bytes; the message looks whole."""
         return self.add(path=path, gzip=True, short_by=short_by, **which)
 
+    @_worded
     def wrong_length(self, path: str = "*", *, off: int, **which: Unpack[Which]) -> Fault:
         """Say that the body is longer by `off` bytes than it is, or (below 0) shorter."""
         return self.add(path=path, content_length_off=off, **which)
 
+    @_worded
     def chunked(self, path: str = "*", **which: Unpack[Which]) -> Fault:
         """Send the body in chunks, without its length."""
         return self.add(path=path, chunked=True, **which)
 
     # Time and connections -------------------------------------------------------------------------------------------
 
+    @_worded
     def delay(self, path: str = "*", *, seconds: float, **which: Unpack[Which]) -> Fault:
         """Carry requests out later; other rules act on them as well."""
         which["delay_s"] = seconds
         return self.add(path=path, **which)
 
+    @_worded
     def trickle(self, path: str = "*", *, bytes_per_s: float, **which: Unpack[Which]) -> Fault:
         """Send bodies slowly."""
         return self.add(path=path, bytes_per_s=bytes_per_s, **which)
 
+    @_worded
     def stall(
         self,
         path: str = "*",
@@ -252,6 +282,7 @@ class FaultScript:
             at = 0.5
         return self.add(path=path, stall_at=at, stall_after=after, stall_s=seconds, **which)
 
+    @_worded
     def cut(
         self,
         path: str = "*",
@@ -267,24 +298,29 @@ class FaultScript:
             at = 0.5
         return self.add(path=path, cut_at=at, cut_after=after, reset=reset, chunked=chunked, **which)
 
+    @_worded
     def lose_answer(self, path: str = "*", **which: Unpack[Which]) -> Fault:
         """Carry the request out, then reset the connection before a byte of the answer is sent."""
         return self.add(path=path, cut_at="answer", reset=True, **which)
 
     # Files ----------------------------------------------------------------------------------------------------------
 
+    @_worded
     def ignore_ranges(self, path: str = "*", **which: Unpack[Which]) -> Fault:
         """Send the whole file also where a part is asked for."""
         return self.add(path=path, overlook="Range", **which)
 
+    @_worded
     def wrong_range(self, path: str = "*", *, off: int = 1, **which: Unpack[Which]) -> Fault:
         """Say of a part that it begins and ends `off` bytes later than it does."""
         return self.add(path=path, content_range_off=off, **which)
 
+    @_worded
     def no_validators(self, path: str = "*", **which: Unpack[Which]) -> Fault:
         """Send neither ETag nor Last-Modified."""
         return self.add(path=path, headers={"ETag": "", "Last-Modified": ""}, **which)
 
+    @_worded
     def change(
         self,
         path: str = "*",
@@ -305,18 +341,22 @@ class FaultScript:
 
     # Searches -------------------------------------------------------------------------------------------------------
 
+    @_worded
     def never_finishes(self, path: str = "*/search", **which: Unpack[Which]) -> Fault:
         """Have searches that are submitted never end."""
         return self.add(path=path, never_finishes=True, **which)
 
+    @_worded
     def fails(self, path: str = "*/search", *, text: str = "a scripted fault", **which: Unpack[Which]) -> Fault:
         """Have searches that are submitted end in an error, with `text` in their log."""
         return self.add(path=path, error_condition=text, **which)
 
+    @_worded
     def expires(self, path: str = "*/search", **which: Unpack[Which]) -> Fault:
         """Have searches that are submitted lose their results as they end."""
         return self.add(path=path, expired=True, **which)
 
+    @_worded
     def wrong_count(self, path: str = "*/search", *, off: int, **which: Unpack[Which]) -> Fault:
         """Have searches that are submitted promise `off` results more than they have, or (below 0) fewer."""
         return self.add(path=path, result_count_off=off, **which)

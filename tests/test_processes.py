@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from aurora_async import processes
-from aurora_async.processes import host, is_gone, new_worker
+from aurora_async.processes import host, is_gone, new_worker, retire
 
 
 def worker(pid: object, where: str | None = None) -> str:
@@ -21,6 +21,13 @@ def test_each_worker_has_a_name_of_its_own() -> None:
     """Two in one process are two."""
     assert new_worker() != new_worker()
     assert not is_gone(new_worker())
+
+
+def test_one_that_has_retired_is_gone_although_its_process_lives() -> None:
+    """A notebook runs the same batch again after a failure, and nobody holds anything there any more."""
+    first, second = new_worker(), new_worker()
+    retire(first)
+    assert is_gone(first) and not is_gone(second)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells")

@@ -17,6 +17,8 @@ from support.wire import exchange
 
 import aurora_async
 from aurora_async import testing
+from aurora_async.errors import InvalidInput
+from aurora_async.server.faults import Faults
 from aurora_async.testing import FaultScript, LocalServer
 
 ROOT = Path(aurora_async.__file__).parents[1]
@@ -42,7 +44,8 @@ class Project:
         plugin = [] if LOADED else ["-p", "aurora_async.testing"]
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, *arguments],
+            # Temporary folders of its own: other runs may be tidying up the shared one, which is a warning here.
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--basetemp=temporary", *plugin, *arguments],
             cwd=self.folder,
             env=os.environ | {"PYTHONPATH": path, "PYTEST_ADDOPTS": ""},
             capture_output=True,
@@ -227,6 +230,28 @@ with LocalServer():
     assert done.stderr.strip().endswith(
         f'MissingExtra: {missing} is not installed, and this needs it: pip install "aurora-async[server]"'
     )
+
+
+def test_a_name_that_is_misspelt_is_told_the_right_one() -> None:
+    """Of settings, and of each fault's own words; a rule's fields would not help whoever typed those."""
+    with pytest.raises(InvalidInput, match=r"^ServiceSettings\.server_time: is unknown; do you mean server_time_s\?$"):
+        LocalServer(server_time=2).__enter__()
+    faults = FaultScript(Faults())
+    with pytest.raises(InvalidInput, match=r"^att: is unknown; do you mean at\?$"):
+        faults.cut("*/data", att=0.5)  # type: ignore[call-arg]
+    with pytest.raises(InvalidInput, match=r"^tims: is unknown; do you mean times\?$"):
+        faults.status(503, tims=2)  # type: ignore[call-arg]
+    with pytest.raises(InvalidInput, match=r"^att: is unknown; use path, "):
+        faults.add(att=0.5)
+    assert repr(faults) == "<FaultScript []>"
+
+
+def test_a_fault_says_what_it_has_done() -> None:
+    """In a failing test's output, where nobody looks up what two numbers mean."""
+    fault = FaultScript(Faults()).cut("*/data", times=1)
+    assert repr(fault).endswith(": struck 0 times, 0 requests came by>")
+    assert [fault.strikes("GET", "/x/data", is_ranged=False) for _ in range(2)] == [True, False]
+    assert repr(fault).endswith(": struck once, 2 requests came by>")
 
 
 def test_a_server_runs_outside_pytest_too() -> None:

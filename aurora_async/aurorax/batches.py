@@ -27,7 +27,7 @@ from aurora_async.engine.places import STAGING, check_name
 from aurora_async.errors import InvalidInput
 from aurora_async.http import shown_url
 from aurora_async.times import to_wire
-from aurora_async.transfer import Format, Saved, download, ending
+from aurora_async.transfer import Format, Saved, TableForm, download, ending
 from aurora_async.transfer.dataset import append
 
 __all__ = ["SearchDesk", "planned"]
@@ -100,7 +100,8 @@ class SearchDesk:
         query = self.read(order.kind, order.query)
         searches = self._searches[order.kind]
         request = searches.handle(order.request_id, query, order.response_format, attached=False)
-        request.status = order.status
+        if order.status is not None:
+            request.knows(order.status)
         return await request.save(Path(order.target), order.format, True, Deadline(None), sha256=True)
 
     def remote(self) -> Collecting:
@@ -113,25 +114,30 @@ class SearchDesk:
         split = Split(query, [self.read(order.kind, window.query) for window in windows], self._response_format)
         kind = self._searches[order.kind].record_kind(self._response_format, query)
         assert kind.table is not None
-        about = {
-            **kind.table.about,
-            "service": shown_url(self.engine.config.base_url),
-            "request_ids": " ".join(window.request_id or "" for window in windows),
-        }
         return await download(
             split.merged(_records_of(part) for part in parts),
             Path(order.target),
             format=order.format,
             sort_key=kind.sort_key if order.format == "json" else None,
-            table=attrs.evolve(kind.table, about=about),
+            table=self._told(kind.table, windows),
             sha256=True,
         )
 
-    async def append(self, entry: Entry, file: Path, dataset: Path) -> None:
+    async def append(self, entry: Entry, windows: Sequence[Entry], file: Path, dataset: Path) -> None:
         """Add the records of a file to a dataset, where they take the place of those of an earlier try."""
         table = self._searches[entry.kind].record_kind(None, self.read(entry.kind, entry.query)).table
         assert table is not None
+        table = self._told(table, windows or [entry])
         await append(_Lines(file), dataset, stem=f"{entry.kind}-{entry.key[:16]}", table=table)
+
+    def _told(self, table: TableForm, requests: Sequence[Entry]) -> TableForm:
+        """Have a table say where it comes from."""
+        about = {
+            **table.about,
+            "service": shown_url(self.engine.config.base_url),
+            "request_ids": " ".join(one.request_id for one in requests if one.request_id is not None),
+        }
+        return attrs.evolve(table, about=about)
 
 
 @attrs.frozen

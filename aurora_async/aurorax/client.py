@@ -22,7 +22,7 @@ from aurora_async.aurorax.conjunctions import ConjunctionSearches
 from aurora_async.aurorax.data_products import DataProductSearches
 from aurora_async.aurorax.ephemeris import EphemerisSearches
 from aurora_async.aurorax.models import Query
-from aurora_async.aurorax.plans import Plan, PlannedSearch, searches_of
+from aurora_async.aurorax.plans import Plan, PlannedSearch, searches_of, shown_window
 from aurora_async.aurorax.searches import ResponseFormat, Searches, encode_format
 from aurora_async.aurorax.sources import Sources
 from aurora_async.aurorax.splitting import Window
@@ -236,7 +236,8 @@ class AuroraX(AsyncContextManagerMixin):
             folder: Holds the journal, a file a query, `manifest.json` and `report.md`.
             queries: A plan, or queries; those the folder knows already are not added again. Equal ones are run once.
             format: Of the files: `jsonl` by default, or `json`, `csv`, `parquet`, `body`.
-            window: Longer searches are cut into windows, each a request, and merged to one file again.
+            window: Longer searches are cut into windows, each a request, and merged to one file again, which is that
+                of one request; `body` is so as JSON only, not byte by byte.
             response_format: Asked of every result.
             reuse: Folders of other batches: what they have is taken from there.
             cluster: Whose workers fetch and write the results: address of a dask.distributed scheduler, `"local"`, how
@@ -267,7 +268,7 @@ class AuroraX(AsyncContextManagerMixin):
             "service": shown_url(self.config.base_url),
             "format": chosen_format,
             "response_format": chosen_tree,
-            "window": None if chosen_window is None else str(chosen_window),
+            "window": None if chosen_window is None else shown_window(chosen_window),
             "outputs": None if outputs is None else check_address(outputs),
             "dataset": None if dataset is None else str(Path(dataset).absolute()),
         }

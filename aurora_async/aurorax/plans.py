@@ -26,7 +26,7 @@ from aurora_async.errors import InvalidInput, InvalidQuery
 from aurora_async.times import TimeRange, to_wire
 from aurora_async.transfer import Format
 
-__all__ = ["Plan", "PlannedSearch", "parse_window", "searches_of"]
+__all__ = ["Plan", "PlannedSearch", "parse_window", "searches_of", "shown_window"]
 
 _MOST_BYTES = 64 * 1024 * 1024
 _MOST_SEARCHES = 1_000_000
@@ -166,6 +166,16 @@ def parse_window(value: object) -> timedelta | Literal["auto"] | None:
     return step
 
 
+def shown_window(window: timedelta | Literal["auto"]) -> str:
+    """Write a window as `parse_window` reads it, or as Python does where that cannot be."""
+    if not isinstance(window, timedelta):
+        return window
+    for unit in ("d", "h", "min"):
+        if window % _LENGTHS[unit] == timedelta(0):
+            return f"{window // _LENGTHS[unit]}{unit}"
+    return str(window)
+
+
 def _step(value: object, place: str) -> timedelta | int:
     """Read a length of time; months and years, which are of different lengths, are a number of months."""
     match = _LENGTH.fullmatch(value) if isinstance(value, str) else None
@@ -191,6 +201,7 @@ def _searches(value: object, place: str, folder: Path | None) -> Iterator[Planne
     axes = _axes(table.get("over", {}), f"{place}.over")
     if math.prod(map(len, axes)) > _MOST_SEARCHES:
         raise InvalidInput(f"{place}.over", f"makes more than {_MOST_SEARCHES:,} searches")
+    _filled(template, {key: one for elements in axes for key, one in elements[0].items()}, f"{place}.query")
     used = set(_placeholders(template)) | ({"start", "end"} - template.keys())
     for axis, elements in zip(table.get("over", {}), axes, strict=True):
         if len(elements) > 1 and used.isdisjoint(itertools.chain(*elements)):

@@ -67,7 +67,7 @@ class WindowedResult(Generic[RecordT]):
         return records
 
     async def save(
-        self, path: Path, format: Format, overwrite: bool, deadline: Deadline, *, sha256: bool = False
+        self, path: Path, format: Format, overwrite: bool, deadline: Deadline, *, sha256: bool = True
     ) -> Saved:
         """Stream the records to the file `path`."""
         table = self._kind.table

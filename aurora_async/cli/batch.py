@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from aurora_async.cli.exits import Common
-from aurora_async.cli.options import FILE, Section, WholeNumber, common_options, json_option
+from aurora_async.cli.options import EVENTS, FILE, Section, WholeNumber, common_options, json_option
 
 __all__ = ["batch"]
 
@@ -24,7 +24,7 @@ _DIR = click.option(
 
 def _run_options(function: FunctionT) -> FunctionT:
     for option in (
-        click.option("--events", type=FILE, metavar="FILE",
+        click.option("--events", type=EVENTS, metavar="FILE",
                      help="Append what happens to this file, as JSON Lines. - is stdout, which then has nothing else."),
         click.option("--cluster", metavar="ADDRESS",
                      help="Let a dask.distributed cluster fetch the results: tcp://host:8786, a number of processes "
@@ -125,30 +125,28 @@ def _cancel(common: Common, where: str, folder: Path | None) -> None:
     cancel(common, Found.at(where, folder))
 
 
-@batch.command("status", short_help="Say how far it is.")
-@_WHERE
-@_DIR
-@json_option
-@common_options(service=False)
-@click.pass_obj
-def _status(common: Common, where: str, folder: Path | None, as_json: bool) -> None:
-    """Say how far a batch is, also while it runs, here or on another computer. Nothing is asked of a server."""
-    from aurora_async.cli.batches import Found, print_status
+def _add_looking(name: str, short_help: str, help: str) -> None:
+    @batch.command(name, short_help=short_help, help=help)
+    @_WHERE
+    @_DIR
+    @json_option
+    @common_options(service=False)
+    def look(where: str, folder: Path | None, as_json: bool) -> None:
+        from aurora_async.cli.batches import Found, print_report, print_status
 
-    print_status(Found.at(where, folder), as_json=as_json)
+        (print_status if name == "status" else print_report)(Found.at(where, folder), as_json=as_json)
 
 
-@batch.command("report", short_help="Print what came of it.")
-@_WHERE
-@_DIR
-@json_option
-@common_options(service=False)
-@click.pass_obj
-def _report(common: Common, where: str, folder: Path | None, as_json: bool) -> None:
-    """Print what came of a batch, as Markdown; with --json, all that is known of each search."""
-    from aurora_async.cli.batches import Found, print_report
-
-    print_report(Found.at(where, folder), as_json=as_json)
+_add_looking(
+    "status",
+    "Say how far it is.",
+    "Say how far a batch is, also while it runs, here or on another computer. Nothing is asked of a server.",
+)
+_add_looking(
+    "report",
+    "Print what came of it.",
+    "Print what came of a batch, as Markdown; with --json, all that is known of each search.",
+)
 
 
 @batch.command("verify", short_help="Check every file against the manifest.")

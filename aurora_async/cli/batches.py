@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
+import sqlite3
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from aurora_async.engine import Batch, BatchFolder, BatchStatus, Entry, Event, E
 from aurora_async.engine.folder import ManifestRow
 from aurora_async.engine.journal import read_journal
 from aurora_async.errors import AuroraError, InvalidInput
+from aurora_async.processes import is_gone
 from aurora_async.transfer import Format
 
 __all__ = ["Found", "Settings", "cancel", "print_report", "print_status", "run_batch", "verify"]
@@ -72,7 +75,8 @@ class Found:
                 raise click.UsageError(f"{where} is a folder itself; --dir goes with a plan")
             return cls(where, BatchFolder(path), None)
         if folder is None and not path.suffix:
-            problem = "--dir must say which folder" if path.exists() else "there is no such plan or folder"
+            name = "its name does not end in .toml or .json, so --dir must say which folder"
+            problem = name if path.exists() else "there is no such plan or folder"
             raise InvalidInput(where, problem)
         found = cls(where, BatchFolder(folder or path.with_suffix("")), path, folder)
         if not path.exists() and not found.folder.is_batch:
@@ -81,7 +85,14 @@ class Found:
 
     def read_plan(self) -> Plan | None:
         """Return the plan, None where a folder was typed."""
-        return None if self.plan is None else Plan.read(self.plan)
+        if self.plan is None:
+            return None
+        try:
+            return Plan.read(self.plan)
+        except InvalidInput as error:
+            if self.plan.suffix.lower() in (".toml", ".json"):
+                raise
+            raise InvalidInput(error.field, f"{error.reason}; plans are .toml or .json files") from error.__cause__
 
     def command(self, verb: str, common: Common | None = None) -> str:
         """Return what is to be typed to do something with it."""
@@ -226,7 +237,8 @@ def _beginning(found: Found, status: BatchStatus) -> str:
     searches, folder = numbers.plural(status.total, "search"), found.folder.path
     if not any(count for stage, count in status.counts.items() if stage is not Stage.PLANNED):
         return f"{searches}, into {folder}"
-    return f"{searches}, {status.done:,} of which have their file in {folder}"
+    have = "has its file" if status.done == 1 else "have their file"
+    return f"{searches}, {status.done:,} of which {have} in {folder}"
 
 
 def _tell_outcome(common: Common, found: Found, status: BatchStatus, seconds: float, *, is_silent: bool) -> None:
@@ -307,8 +319,9 @@ def print_status(found: Found, *, as_json: bool) -> None:
         return
     status = found.check().status()
     if as_json:
-        print_json(_document(status))
+        print_json(_document(found, status))
         return
+    state = _state(found.folder, status)
     changed = status.changed
     facts = found.folder.facts()
     elsewhere = {name: facts[fact] for name, fact in (("files", "outputs"), ("dataset", "dataset")) if fact in facts}
@@ -318,7 +331,7 @@ def print_status(found: Found, *, as_json: bool) -> None:
             "batch": facts.get("name") or found.folder.path.resolve().name,
             "folder": str(found.folder.path),
             **elsewhere,
-            "state": _state(status),
+            "state": state,
             "searches": numbers.count(status.total),
             **counts,
             "requests": numbers.count(status.requests),
@@ -332,25 +345,43 @@ def print_status(found: Found, *, as_json: bool) -> None:
             click.echo(f"\n{title}:")
         for line in _reasons(found, rows):
             print_text(f"  {line}")
-    if not status.is_complete:
+    if state not in ("complete", "running"):
         verb = "retry" if status.is_over else "run"
         click.echo(f"\n{'once more' if status.is_over else 'go on'} with: {found.command(verb)}")
 
 
-def _state(status: BatchStatus) -> str:
+def _state(folder: BatchFolder, status: BatchStatus) -> str:
     if status.is_complete:
         return "complete"
-    return "over" if status.is_over else "not finished"
+    if status.is_over:
+        return "over"
+    return "running" if _is_running(folder) else "not finished"
+
+
+def _is_running(folder: BatchFolder) -> bool:
+    """True while some process, here or elsewhere, works on it, as far as can be known from here."""
+    owners = "SELECT DISTINCT owner FROM entries WHERE owner IS NOT NULL AND lease_us >= ?"
+    # As those who write it open it: a connection that may only read would leave files behind.
+    address = f"{folder.journal.absolute().as_uri()}?mode=rw"
+    with suppress(sqlite3.Error), closing(sqlite3.connect(address, uri=True)) as journal:
+        journal.execute("PRAGMA query_only = ON")
+        return any(not is_gone(owner) for (owner,) in journal.execute(owners, (time.time_ns() // 1000,)))
+    return False
 
 
 def _ago(moment: datetime) -> str:
     return f"{numbers.duration(max((datetime.now(UTC) - moment).total_seconds(), 0.0))} ago"
 
 
-def _document(status: BatchStatus) -> dict[str, Any]:
+def _document(found: Found, status: BatchStatus) -> dict[str, Any]:
     document = attrs.asdict(status)
     counts = {stage.value: count for stage, count in status.counts.items()}
-    return document | {"counts": counts, "state": _state(status), "total": status.total, "done": status.done}
+    return document | {
+        "counts": counts,
+        "state": _state(found.folder, status),
+        "total": status.total,
+        "done": status.done,
+    }
 
 
 def print_report(found: Found, *, as_json: bool) -> None:
@@ -360,7 +391,7 @@ def print_report(found: Found, *, as_json: bool) -> None:
         click.echo(folder.report(), nl=False)
         return
     searches = [attrs.asdict(row) for row in folder.rows()]
-    print_json({"batch": folder.facts(), "status": _document(folder.status()), "searches": searches})
+    print_json({"batch": folder.facts(), "status": _document(found, folder.status()), "searches": searches})
 
 
 def verify(common: Common, found: Found) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from aurora_async.cli.exits import Common
-from aurora_async.cli.options import FILE, WholeNumber, common_options
+from aurora_async.cli.options import EVENTS, FILE, WholeNumber, common_options
 
 if TYPE_CHECKING:
     from aurora_async.transfer.fetch import Exists
@@ -22,7 +22,7 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 def fetch_options(function: FunctionT) -> FunctionT:
     """Add the options of everything that fetches files."""
     for option in (
-        click.option("--events", type=FILE, metavar="FILE",
+        click.option("--events", type=EVENTS, metavar="FILE",
                      help="Append what happens to this file, as JSON Lines; - is stdout, instead of the paths."),
         click.option("--jobs", "-j", type=WholeNumber(1, 64), default=8, show_default=True, metavar="N",
                      help="How many files are fetched at one moment; 8 at most from one host."),
@@ -53,6 +53,8 @@ def fetch(
 
     What was cut, stalled or killed goes on when the same command is given again, as long as the server shows that the
     file has not changed. Several processes may fetch into one folder; each file is fetched once.
+
+    A web page, such as a form to log in, is refused unless the name of the file ends in .html, .htm, .xhtml or .php.
 
     \b
       aurora-async fetch https://example.org/2020/keogram.png --dir keograms

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +28,15 @@ from aurora_async.cli.upload import documents
 from aurora_async.config import Config
 from aurora_async.display import Tally, numbers
 from aurora_async.engine import Event, EventKind, Events
-from aurora_async.errors import AuroraError, HttpError, InvalidInput, MalformedAnswer, TransferError, TransportError
+from aurora_async.errors import (
+    AuroraError,
+    HttpError,
+    InvalidInput,
+    MalformedAnswer,
+    TargetExists,
+    TransferError,
+    TransportError,
+)
 from aurora_async.http import Session, shown_url
 from aurora_async.transfer import Fetched, Fetcher, FetchOptions, FetchOutcome, File
 from aurora_async.transfer.fetch import Exists
@@ -37,6 +46,7 @@ __all__ = ["fetch_products", "fetch_urls"]
 T = TypeVar("T")
 
 _KIND = "file"
+_REASONS = 10
 
 
 @attrs.frozen
@@ -171,7 +181,10 @@ def _tell(
             click.echo(os.fsencode(fetched.path))
     failed = [(url, error) for url, _, error in outcomes if error is not None]
     if failed and len(outcomes) == 1:
-        raise failed[0][1]
+        error = failed[0][1]
+        if isinstance(error, TargetExists):
+            raise Failed(f"{error.target}: {_reason(error)}") from error
+        raise error
     there = sum(fetched.was_there for fetched in got)
     size = numbers.size(sum(fetched.fetched_bytes for fetched in got))
     known = f", {numbers.count(there)} of them there already" if there else ""
@@ -182,12 +195,16 @@ def _tell(
 
 
 def _print_failures(failed: Sequence[tuple[str, AuroraError]]) -> None:
-    """Print a table on stderr, as wide as its texts where that is no terminal."""
+    """Print a table on stderr, as wide as its texts where that is no terminal; the same reason is told once."""
+    groups: dict[str, list[str]] = {}
+    for url, error in failed:
+        groups.setdefault(one_line(_reason(error)), []).append(shown_url(url))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("URL", overflow="fold")
     table.add_column("ERROR", overflow="fold")
-    for url, error in failed:
-        table.add_row(Text(shown_url(url)), Text(one_line(_reason(error))))
+    for reason, urls in islice(groups.items(), _REASONS):
+        more = f" and {len(urls) - 1:,} more" if len(urls) > 1 else ""
+        table.add_row(Text(f"{urls[0]}{more}"), Text(reason))
     console = console_for(sys.stderr)
     if not sys.stderr.isatty():
         console.width = table.__rich_measure__(console, console.options.update(max_width=1 << 16)).maximum
@@ -195,11 +212,15 @@ def _print_failures(failed: Sequence[tuple[str, AuroraError]]) -> None:
         console.print(table)
     for line in captured.get().splitlines():
         click.echo(line.rstrip(), err=True, color=True)
+    if len(groups) > _REASONS:
+        click.echo(f"... and {len(groups) - _REASONS:,} other reasons; --events FILE has them all", err=True)
 
 
 def _reason(error: AuroraError) -> str:
     """Say what is wrong; the URL stands beside it."""
     match error:
+        case TargetExists():
+            return "the file exists; remove it, or have it replaced with --exists replace"
         case HttpError():
             return f"{error.status} {error.detail}".rstrip()
         case TransferError() | TransportError() | MalformedAnswer() | InvalidInput():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
@@ -17,6 +18,7 @@ from aurora_async.cli.exits import Common, Failed
 from aurora_async.cli.listing import Column, Listing
 
 __all__ = [
+    "EVENTS",
     "FILE",
     "JSON",
     "Number",
@@ -108,6 +110,23 @@ class _Json(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
             self.fail(f"{shown} is not JSON: {error}", param, ctx)
 
 
+class _EventsFile(click.Path):
+    """A file that lines can be appended to, or - for stdout: looked at before anything else is done or printed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what cannot be written; nothing is made."""
+        path = Path(value)
+        if value == "-":
+            return value
+        if path.is_dir():
+            self.fail(f"{value} is a folder", param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"{value} cannot be made: there is no folder {path.parent}", param, ctx)
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            self.fail(f"{value} may not be written", param, ctx)
+        return value
+
+
 class Number(click.FloatRange):
     """A number within bounds. Its name, which refusals tell, is one that people use."""
 
@@ -123,6 +142,7 @@ class WholeNumber(click.IntRange):
 JSON = _Json()
 # Whether it can be read is told where it is: there is more to say than that. As a type, shells complete its name.
 FILE = click.Path(readable=False)
+EVENTS = _EventsFile(readable=False)
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask first.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -16,6 +16,7 @@ from aurora_async.cli.exits import Common, run
 from aurora_async.cli.fetch import fetch_options
 from aurora_async.cli.listing import Column, Listing, note, print_fields, print_json, print_text
 from aurora_async.cli.options import (
+    EVENTS,
     FILE,
     JSON,
     Number,
@@ -39,9 +40,10 @@ __all__ = ["conjunctions", "data_products", "ephemeris"]
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
+_FORMATS = ("json", "jsonl", "csv", "parquet")
 _FORMAT_HELP = (
     "json: one sorted list, byte for byte as aurorax-cli writes it. jsonl: one record a line. "
-    "csv, parquet: tables (parquet needs the extra of that name)."
+    "csv, parquet: tables (parquet needs the extra of that name).  [default: what --out ends in, or json]"
 )
 _OUT_HELP = (
     "File to write, a folder to write into, or - for stdout. An existing file is replaced, as aurorax-cli does, but "
@@ -72,7 +74,7 @@ _DEADLINE = click.option(
     help="Give up after this long; the request lives on at the server, windows do not.  [default: never]",
 )  # fmt: skip
 _EVENTS = click.option(
-    "--events", type=FILE, metavar="FILE",
+    "--events", type=EVENTS, metavar="FILE",
     help="Append what happens to this file, as JSON Lines. - is stdout, which then has nothing else.",
 )  # fmt: skip
 _WINDOW = click.option(
@@ -92,12 +94,22 @@ def _output_options(function: FunctionT) -> FunctionT:
         click.option("--no-clobber", is_flag=True, help="Fail instead of replacing an existing file."),
         click.option("--response-format", type=JSON, metavar="JSON",
                      help="Only these keys of the records; see template --response-format. @FILE reads a file."),
-        click.option("--format", type=click.Choice(["json", "jsonl", "csv", "parquet"]), default="json",
-                     show_default=True, help=_FORMAT_HELP),
+        click.option("--format", type=click.Choice(_FORMATS), help=_FORMAT_HELP),
         click.option("--out", "-o", type=FILE, metavar="FILE", default=None, help=_OUT_HELP),
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def _format_of(out: str | None, format: Format | None) -> Format:
+    """Return the format of a file: as was typed, or as its name says, which must not say something else."""
+    path = Path(out or "")
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix not in _FORMATS or str(out).endswith("/") or path.is_dir():
+        return format or "json"
+    if format not in (None, suffix):
+        raise click.UsageError(f"{out} is not a name for --format {format}; leave one of them out, or change it")
+    return cast("Format", suffix)
 
 
 def _query(query_file: str, kind: str) -> Query:
@@ -175,12 +187,13 @@ def _add_searching(section: Section, kind: str) -> None:
     @common_options()
     @click.pass_obj
     def search(
-        common: Common, query: str, out: str | None, format: Format, no_clobber: bool,
+        common: Common, query: str, out: str | None, format: Format | None, no_clobber: bool,
         deadline_s: float | None, response_format: Any, events: str | None, window: Any,
     ) -> None:  # fmt: skip
         from aurora_async.cli.search import Output, search
 
-        search(common, kind, query, window, Output(out, format, no_clobber, deadline_s, response_format, events))
+        output = Output(out, _format_of(out, format), no_clobber, deadline_s, response_format, events)
+        search(common, kind, query, window, output)
 
     @section.command("submit", short_help="Submit a query and print the request's identifier.")
     @_QUERY
@@ -275,13 +288,14 @@ def _add_requests(section: Section, kind: str) -> None:
     @common_options()
     @click.pass_obj
     def get_data(
-        common: Common, request_id: str, out: str | None, format: Format, no_clobber: bool,
+        common: Common, request_id: str, out: str | None, format: Format | None, no_clobber: bool,
         deadline_s: float | None, response_format: Any, events: str | None,
     ) -> None:  # fmt: skip
         """Fetch the result of a request made before, here or anywhere, waiting until it is ready."""
         from aurora_async.cli.search import Output, get_data
 
-        get_data(common, kind, request_id, Output(out, format, no_clobber, deadline_s, response_format, events))
+        output = Output(out, _format_of(out, format), no_clobber, deadline_s, response_format, events)
+        get_data(common, kind, request_id, output)
 
     @section.command("resubmit", short_help="Make a search once more.")
     @_REQUEST

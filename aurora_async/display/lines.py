@@ -44,17 +44,24 @@ class Lines:
         self._told = (*_BEGINNINGS, *_ENDS) if ends else _BEGINNINGS
         self._waiting: deque[str] = deque()
         self._errors = 0
+        self._failed: set[str] = set()
         self._spoke = self._summed = tally.clock()
 
     def hear(self, event: Event) -> None:
         """Note what an event is worth."""
         what = event.kind.value
+        if what != "failed":
+            self._failed.discard(event.request_id)
+        elif event.request_id in self._failed:
+            return  # a server that is away is met at every step; the first one says it
         if self._tally.count <= _FEW:
             told = what in self._told
         else:
             self._errors += what == "failed"
             told = what == "failed" and self._errors <= _ERRORS_BETWEEN
         if told:
+            if what == "failed" and event.request_id:
+                self._failed.add(event.request_id)
             self._note(f"{_name(event.service, event.request_id)}: {_said(event)}")
 
     def tick(self) -> None:
@@ -72,11 +79,11 @@ class Lines:
         """Write the last lines."""
         progress = self._tally.progress()
         if self._ends and self._tally.count > _FEW:
-            self._sum_up(progress)
+            self._sum_up(progress, is_over=True)
         self._write(progress.now)
 
-    def _sum_up(self, progress: Progress) -> None:
-        self._note(_sums(progress))
+    def _sum_up(self, progress: Progress, *, is_over: bool = False) -> None:
+        self._note(_sums(progress, is_over=is_over))
         self._summed = progress.now
         self._errors = 0
 
@@ -118,7 +125,7 @@ def _still(row: Row, now: float) -> str:
     return f"{_name(row.kind, row.request_id)}: {row.state} since {numbers.duration(row.seconds(now))}{fetched}"
 
 
-def _sums(progress: Progress) -> str:
+def _sums(progress: Progress, *, is_over: bool) -> str:
     counts = ", ".join(text for _, text in states(progress))
-    ended, time, *others = sums(progress)
+    ended, time, *others = sums(progress, is_over=is_over)
     return ", ".join([f"{ended} after {time}" + (f" ({counts})" if counts else ""), *others])

@@ -11,7 +11,8 @@ __all__ = ["states", "sums"]
 def sums(progress: Progress, *, is_over: bool = False) -> list[str]:
     """Return how many have ended, after how long, how fast that goes and how much is left, as far as it is known."""
     of = "" if progress.total is None else f" of {progress.total:,}"
-    parts = [f"{progress.ended:,}{of} ended", numbers.duration(progress.elapsed_s)]
+    ended = progress.ended - progress.states["left"]  # those go on at the server
+    parts = [f"{ended:,}{of} ended", numbers.duration(progress.elapsed_s)]
     if progress.per_s and not is_over:
         parts.append(numbers.frequency(progress.per_s))
     if progress.bytes:

@@ -167,6 +167,7 @@ def _of(rows: Sequence[Row], progress: Progress, width: int) -> list[Text]:
     kinds = max((len(words(kind.name)) for kind in progress.kinds), default=0)
     names = [row.request_id if width >= _WIDE - 2 else _short(row.request_id)[: width // 3] for row in rows]
     longest_name = max(map(len, names), default=0)
+    are_looked_at = any(row.looks for row in rows)  # files never are
     lines = []
     for row, name, time in zip(rows, names, times, strict=True):
         line = Text(words(row.kind).ljust(kinds))
@@ -174,8 +175,9 @@ def _of(rows: Sequence[Row], progress: Progress, width: int) -> list[Text]:
             line.append(f" {name:{longest_name}}", "dim")
         line.append(f" {row.state:9}", _STYLES[row.state])
         if width >= _ROOMY - 2:
-            looked = "looked once" if row.looks == 1 else f"looked {row.looks:,} times"
-            line.append(f" {looked:16}", "dim")
+            if are_looked_at:
+                looked = "looked once" if row.looks == 1 else f"looked {row.looks:,} times"
+                line.append(f" {looked:16}", "dim")
             line.append(f" {numbers.size(row.bytes) if row.bytes else '':>8}")
         line.append(f" {time:>{longest}}", "dim")
         lines.append(line)

@@ -25,7 +25,7 @@ from aurora_async.engine.folder import JOURNAL, BatchFolder, BatchStatus, Flaw
 from aurora_async.engine.handle import Request
 from aurora_async.engine.journal import Entry, Journal, LeaseLost, Planned, Stage, read_journal
 from aurora_async.engine.manager import Run, Work
-from aurora_async.engine.places import STAGING, LocalPlace, Place
+from aurora_async.engine.places import PROBE, STAGING, LocalPlace, Paths, Place
 from aurora_async.engine.protocol import RequestId, RequestStatus, Service
 from aurora_async.engine.remote import RemotePlace, is_address
 from aurora_async.engine.submission import Placement
@@ -119,8 +119,8 @@ class Desk(Protocol):
     async def merge(self, order: Order, windows: Sequence[Entry], parts: Sequence[Path]) -> Saved:
         """Merge the results of the windows of a query, JSON Lines as the service sent them, to one file."""
 
-    async def append(self, entry: Entry, file: Path, dataset: Path) -> None:
-        """Add the records of a file, JSON Lines, to a dataset, in the place of those of an earlier try."""
+    async def append(self, entry: Entry, windows: Sequence[Entry], file: Path, dataset: Path) -> None:
+        """Add the records of a query's file, JSON Lines, to a dataset, in the place of those of an earlier try."""
 
 
 class Batch:
@@ -190,13 +190,13 @@ class Batch:
             raise InvalidInput("folder", f"{path} cannot be made: {error.strerror or error}") from error
         journal = self._journal = Journal(path / JOURNAL)
         try:
-            await self._settle_facts(journal)
+            self._facts = self._settled(await journal.facts())
             if (outputs := self._facts.get("outputs")) is not None:
                 self._place = RemotePlace(outputs, path / STAGING, self._storage_options)
-            added = await journal.plan(await self._new_queries(journal))
-            logger.info("batch %s: %d new queries", path, added)
             for one in self._reuse:
                 self._reusable |= await asyncio.to_thread(_results, one, self._given)
+            added = await journal.plan(await self._new_queries(journal), self._given)
+            logger.info("batch %s: %d new queries", path, added)
             await self._look_after_files(journal)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -228,7 +228,7 @@ class Batch:
         Raises:
             TargetNotWritable: The disk is full, or the folder cannot be written to.
             Unauthorized, Forbidden: The service lets nobody in with these credentials.
-            ConnectionFailed, ServerError: The service cannot be reached at all.
+            ConnectionFailed, ServerError: The service cannot be reached: for ten queries in a row, or for all of them.
         """
         _ = self._open_journal
         if self._run is not None:
@@ -284,7 +284,8 @@ class Batch:
     def stop(self) -> None:
         """Submit nothing more, finish the transfers that are under way, and leave the rest for the next run.
 
-        The requests stay on the service; the next run asks for them.
+        The requests stay on the service; the next run asks for them. It stops the run that is on: said before one has
+        begun, it does not keep that from beginning.
         """
         self._is_stopping = True
         for placement in self._placements:
@@ -294,7 +295,10 @@ class Batch:
         self._news.set()
 
     async def retry(self) -> int:
-        """Have what failed or was cancelled tried anew by the next `run`; return how many queries that are."""
+        """Have what failed or was cancelled tried anew by the next `run`; return how many queries that are.
+
+        One of which only windows failed so far is among them.
+        """
         return await self._open_journal.again(Stage.FAILED, Stage.CANCELLED)
 
     async def cancel(self) -> int:
@@ -411,14 +415,25 @@ class Batch:
             raise
         finally:
             self._placements.discard(placement)
-        job.entry = await journal.submitted(job.entry, request_id)
+        try:
+            job.entry = await journal.submitted(job.entry, request_id)
+        except LeaseLost:
+            now = await journal.now(job.entry)
+            if now.stage is Stage.CANCELLED or now.request_id not in (job.entry.request_id, request_id):
+                # Whoever cancelled it may have done so on the service before the query arrived there.
+                canceller = self._desk.engine.canceller
+                await canceller.start(service, request_id).wait()
+            raise
         self._emit(EventKind.SUBMITTED, job.entry, request_id, query=query)
         return request_id
 
     async def _merge(self, job: _Job) -> None:
-        """Merge the results of the windows, all of which are over."""
+        """Merge the results of the windows, when all of them are over."""
         journal, entry = self._open_journal, job.entry
         windows = await journal.entries(parent=entry.number)
+        if not all(window.stage.is_over for window in windows):
+            await journal.release(entry, Stage.SPLIT)
+            raise _Parked
         bad = next((window for window in windows if window.stage is not Stage.DONE), None)
         if bad is not None:
             where = f"its window {bad.query.get('start')} to {bad.query.get('end')}"
@@ -441,9 +456,9 @@ class Batch:
             await self._parts.remove(window.path)
 
     async def _has_windows(self, job: _Job) -> bool:
-        # Only one that was cut gets as far as that without a request.
-        is_saved = job.entry.stage is Stage.SAVED and job.entry.attempts == 0
-        return is_saved and bool(await self._open_journal.entries(parent=job.entry.number))
+        # One that was cut never has a request; it is not `split` while its file may come from another batch.
+        may_have = job.entry.stage in (Stage.PLANNED, Stage.SAVED) and job.entry.attempts == 0
+        return may_have and bool(await self._open_journal.entries(parent=job.entry.number))
 
     async def _save(self, job: _Job, saved: Saved) -> None:
         """Note what was written, then give it its name."""
@@ -467,7 +482,8 @@ class Batch:
                 return False
         if (dataset := self._facts.get("dataset")) is not None and entry.parent is None:
             # Before the journal says done: a crash in between adds it once more, in its own place.
-            await self._desk.append(entry, Path(place.target(entry.path)), Path(dataset))
+            windows = await self._open_journal.entries(parent=entry.number)
+            await self._desk.append(entry, windows, Path(place.target(entry.path)), Path(dataset))
         job.entry = await self._open_journal.done(entry)
         return True
 
@@ -507,6 +523,7 @@ class Batch:
     async def _to_do(self, at_once: int) -> AsyncGenerator[Entry, None]:
         """Yield what is to be done, as long as there is something; entries of windows come as their parents' do."""
         journal = self._open_journal
+        await journal.hold_windows(self._reusable)
         rounds = 1
         while not self._is_stopping:
             self._news.clear()
@@ -567,20 +584,26 @@ class Batch:
                     logger.warning("the lease of batch %s could not be renewed: %s", self.folder.path, error)
 
     async def _new_queries(self, journal: Journal) -> list[Planned]:
-        """Return what is to be added, cut where it has to be."""
-        known = {entry.key for entry in await journal.entries()}
+        """Return what is to be added, cut where it has to be; no two write one file."""
+        entries = await journal.entries()
+        known = {entry.key for entry in entries}
+        paths = Paths()
+        for entry in entries:
+            paths.add(entry.path, _about(entry))
         found: list[Planned] = []
         for number, query in enumerate(self._queries):
             if query.key not in known:
                 known.add(query.key)
+                if (other := paths.add(query.path, _about(query))) is not None:
+                    hint = "a placeholder in the name, such as {start:%Y-%m-%d} in a plan's, tells them apart"
+                    raise InvalidInput("name", f"{_about(query)} cannot be beside {other}: {hint}")
                 found.append(await self._desk.cut(query))
             if number % 64 == 63:
                 await asyncio.sleep(0)  # a long list must not hold up the loop
         return found
 
-    async def _settle_facts(self, journal: Journal) -> None:
-        """Note the settings of a new batch; refuse others for one that has results already."""
-        known = await journal.facts()
+    def _settled(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings with which the batch goes on; refuse others than those its results have."""
         for name in _BINDING:
             given, kept = self._given.get(name), known.get(name)
             # A setting that decides what the files hold may not come later, nor go.
@@ -588,8 +611,7 @@ class Batch:
             if known and given != kept and (is_late or None not in (given, kept)):
                 reason = f"{given!r} is not that of the batch in {self.folder.path}, {kept!r}; use another folder"
                 raise InvalidInput(name, reason)
-        self._facts = known | self._given
-        await journal.note(self._given)
+        return {**known, **self._given}
 
     async def _look_after_files(self, journal: Journal) -> None:
         """See which finished files have gone, and remove what a crash has left."""
@@ -613,6 +635,8 @@ class Batch:
             windows = await journal.entries(parent=parent.number, stages=[Stage.SAVED, Stage.DONE])
             needed |= {window.path for window in windows}
         for place, path in found:
+            if path.startswith(PROBE):  # it is somebody's for a moment, who puts it there and removes it
+                continue
             if path not in needed and _number_of(path) not in others | spared:
                 await place.remove(path)
 
@@ -674,6 +698,10 @@ def _is_unreachable(error: AuroraError) -> bool:
 
 def _staged(entry: Entry, format: Format) -> str:
     return f"{STAGING}/{entry.number}.{format}"
+
+
+def _about(query: Planned | Entry) -> str:
+    return f"{query.path!r} of {query.kind} {query.query.get('start')} to {query.query.get('end')}"
 
 
 def _number_of(staged: str) -> int | None:

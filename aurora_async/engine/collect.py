@@ -99,7 +99,7 @@ class Result(Generic[RecordT]):
         return records
 
     async def save(
-        self, path: Path, format: Format, overwrite: bool, deadline: Deadline, *, sha256: bool = False
+        self, path: Path, format: Format, overwrite: bool, deadline: Deadline, *, sha256: bool = True
     ) -> Saved:
         """Stream the one body to the file `path`. A transfer that is cut is made again."""
 

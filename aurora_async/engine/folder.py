@@ -284,14 +284,18 @@ def _write(path: Path, data: bytes) -> None:
     raise TargetNotWritable("", path, "cannot be written: its folder is emptied all the time")
 
 
+def _plural(count: int, one: str) -> str:
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
+
+
 def _report(facts: Mapping[str, Any], status: BatchStatus, rows: Records[ManifestRow]) -> str:
     name = facts.get("name") or Path(status.folder).name
     state = "complete" if status.is_complete else "over" if status.is_over else "not finished"
     lines = [
         f"# {name}: {state}",
         "",
-        f"{status.done:,} of {status.total:,} queries have their file: {status.records:,} records, "
-        f"{status.bytes:,} bytes, {status.requests:,} requests.",
+        f"{status.done:,} of {status.total:,} {'query has its' if status.total == 1 else 'queries have their'} file: "
+        f"{_plural(status.records, 'record')}, {_plural(status.bytes, 'byte')}, {_plural(status.requests, 'request')}.",
         "",
     ]
     seconds = sorted(row.seconds for row in rows if row.seconds is not None)

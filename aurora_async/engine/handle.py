@@ -103,7 +103,7 @@ class Request(Generic[RecordT]):
         *,
         format: Format = "json",
         overwrite: bool = True,
-        sha256: bool = False,
+        sha256: bool = True,
         deadline_s: float | None = None,
     ) -> Saved:
         """Wait, then stream the result to a file that is whole or not there. A transfer that is cut is made again.
@@ -145,6 +145,11 @@ class Request(Generic[RecordT]):
         deadline = Deadline(deadline_s)
         return await (await self._result(deadline)).append(Path(folder), stem, deadline)
 
+    def knows(self, status: RequestStatus) -> None:
+        """Take over what another handle of this request has seen, and told of."""
+        self.status = status
+        self._told_ready = status.phase is Phase.READY
+
     # The same inside a deadline that has begun before.
 
     async def blocks(self, deadline: Deadline, *, again: bool = False) -> AsyncGenerator[list[RecordT], None]:
@@ -162,7 +167,7 @@ class Request(Generic[RecordT]):
         return await (await self._result(deadline)).collect(deadline)
 
     async def save(
-        self, path: Path, format: Format, overwrite: bool, deadline: Deadline, *, sha256: bool = False
+        self, path: Path, format: Format, overwrite: bool, deadline: Deadline, *, sha256: bool = True
     ) -> Saved:
         """Stream the result to the file `path`."""
         return await (await self._result(deadline)).save(path, format, overwrite, deadline, sha256=sha256)

@@ -22,7 +22,7 @@ import attrs
 from aurora_async.database import Database
 from aurora_async.engine.protocol import RequestId
 from aurora_async.errors import AuroraError, InvalidInput, TargetNotWritable
-from aurora_async.processes import is_gone, new_worker
+from aurora_async.processes import is_gone, new_worker, retire
 
 T = TypeVar("T")
 
@@ -131,6 +131,7 @@ _COLUMNS = tuple(field.name for field in attrs.fields(Entry))
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM entries"
 _FACTS = "SELECT name, value FROM facts"
 _HAS_WINDOWS = "EXISTS (SELECT 1 FROM entries AS w WHERE w.parent = entries.number)"
+_IS_WANTED = "(parent IS NULL OR (SELECT p.stage FROM entries AS p WHERE p.number = entries.parent) = ?)"
 _INSERT = (
     "INSERT OR IGNORE INTO entries (number, key, kind, query, path, parent, stage, changed_us) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -167,25 +168,22 @@ class Journal:
             await self.let_go()
         finally:
             await self._database.close()
+            # A disk that is full may have kept us from giving back what others here need not wait for.
+            retire(self.owner)
 
     # Writing ----------------------------------------------------------------------------------------------------------
 
-    async def note(self, facts: Mapping[str, Any]) -> None:
-        """Keep facts about the batch as a whole."""
-        rows = [(name, json.dumps(value)) for name, value in facts.items()]
-
-        def change(db: sqlite3.Connection) -> None:
-            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", rows)
-
-        await self._apply(change)
-
-    async def plan(self, queries: Iterable[Planned]) -> int:
+    async def plan(self, queries: Iterable[Planned], facts: Mapping[str, Any] | None = None) -> int:
         """Add those whose keys are not there yet, each with its windows; return how many those were.
+
+        With them go `facts` about the batch as a whole: there are never queries without their settings, nor settings
+        of a plan that was refused.
 
         Raises:
             InvalidInput: Its file is the file of another query already.
         """
         wanted = list(queries)
+        noted = [(name, json.dumps(value)) for name, value in (facts or {}).items()]
         now = _now_us()
         known = "SELECT 1 FROM entries WHERE key = ? AND parent IS NULL"
 
@@ -202,12 +200,16 @@ class Journal:
                 insert(db, window, number)
             return True
 
-        return await self._apply(lambda db: sum(insert(db, one, None) for one in wanted))
+        def change(db: sqlite3.Connection) -> int:
+            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", noted)
+            return sum(insert(db, one, None) for one in wanted)
+
+        return await self._apply(change)
 
     async def take(self, most: int) -> list[Entry]:
         """Take up to `most` entries that something is to be done about and that nobody else works on.
 
-        A query that was cut is among them when all its windows are over.
+        A query that was cut is among them when all its windows are over; these are only while it is `split`.
         """
         now = _now_us()
         until = now + int(self.lease_s * 1e6)
@@ -222,9 +224,9 @@ class Journal:
                 if owner != self.owner and is_gone(owner):
                     db.execute("UPDATE entries SET owner = NULL, lease_us = NULL WHERE owner = ?", (owner,))
             rows = db.execute(
-                f"{_SELECT} WHERE (stage IN ({_marks(stages)}) OR (stage = ? AND NOT {under_way})) "
+                f"{_SELECT} WHERE ((stage IN ({_marks(stages)}) AND {_IS_WANTED}) OR (stage = ? AND NOT {under_way})) "
                 "AND (owner IS NULL OR (lease_us < ? AND owner != ?)) ORDER BY number LIMIT ?",
-                (*stages, Stage.SPLIT.value, *over, now, self.owner, most),
+                (*stages, Stage.SPLIT.value, Stage.SPLIT.value, *over, now, self.owner, most),
             ).fetchall()
             db.executemany(
                 "UPDATE entries SET owner = ?, lease_us = ? WHERE number = ?",
@@ -233,6 +235,15 @@ class Journal:
             return rows
 
         return [_entry(row) for row in await self._apply(change)]
+
+    async def hold_windows(self, keys: Iterable[str]) -> None:
+        """Have the queries with these keys that were cut taken before their windows, as if they were not.
+
+        Who finds nothing to do about one but its windows releases it as `split`.
+        """
+        sql = "UPDATE entries SET stage = ? WHERE key = ? AND parent IS NULL AND stage = ? AND owner IS NULL"
+        rows = [(Stage.PLANNED.value, key, Stage.SPLIT.value) for key in keys]
+        await self._apply(lambda db: db.executemany(sql, rows))
 
     async def renew(self) -> None:
         """Keep what is ours for another lease."""
@@ -272,15 +283,25 @@ class Journal:
         )
 
     async def done(self, entry: Entry) -> Entry:
-        """Note that its file is there."""
-        return await self._set(entry, stage=Stage.DONE, owner=None, lease_us=None, error=None)
+        """Note that its file is there: also when the query was cancelled after that had been saved."""
+        try:
+            return await self._set(entry, stage=Stage.DONE, owner=None, lease_us=None, error=None)
+        except LeaseLost:
+            sql = "UPDATE entries SET stage = ?, changed_us = ? WHERE number = ? AND stage = ? AND sha256 = ?"
+            values = (Stage.DONE.value, _now_us(), entry.number, Stage.CANCELLED.value, entry.sha256)
+            if await self._run(sql, *values) == 0:
+                raise
+            return attrs.evolve(entry, stage=Stage.DONE, error=None)
 
     async def failed(self, entry: Entry, error: str) -> Entry:
         """Note why there is none."""
         return await self._set(entry, stage=Stage.FAILED, owner=None, lease_us=None, error=error)
 
     async def lost(self, entry: Entry) -> Entry:
-        """Note that a file which was there is not any more: its result is to be fetched once more."""
+        """Note that a file which was there is not any more: its result is to be fetched once more.
+
+        Windows that were given up while nobody needed them are needed again.
+        """
         again = (
             f"UPDATE entries SET changed_us = ?, stage = CASE WHEN request_id IS NOT NULL THEN ? WHEN {_HAS_WINDOWS} "
             "THEN ? ELSE ? END WHERE stage = ? AND "
@@ -288,6 +309,10 @@ class Journal:
         stages = [Stage.SUBMITTED.value, Stage.SPLIT.value, Stage.PLANNED.value, Stage.DONE.value]
 
         def change(db: sqlite3.Connection) -> tuple[Any, ...]:
+            db.execute(
+                "UPDATE entries SET stage = ?, request_id = NULL, error = NULL WHERE parent = ? AND stage IN (?, ?)",
+                (Stage.PLANNED.value, entry.number, Stage.FAILED.value, Stage.CANCELLED.value),
+            )
             db.execute(f"{again} (number = ? OR parent = ?)", (_now_us(), *stages, entry.number, entry.number))
             row: tuple[Any, ...] = db.execute(f"{_SELECT} WHERE number = ?", (entry.number,)).fetchone()
             return row
@@ -295,7 +320,10 @@ class Journal:
         return _entry(await self._apply(change))
 
     async def again(self, *stages: Stage) -> int:
-        """Have the queries at these stages tried anew, under new identifiers; return how many they are."""
+        """Have the queries at these stages tried anew, under new identifiers; return how many they are.
+
+        So are the windows, and one that is `split` counts when there are some of its.
+        """
         wanted = [stage.value for stage in stages]
         sql = (
             f"UPDATE entries SET stage = CASE WHEN {_HAS_WINDOWS} THEN ? ELSE ? END, request_id = NULL, error = NULL, "
@@ -303,9 +331,17 @@ class Journal:
         )
         values = (Stage.SPLIT.value, Stage.PLANNED.value, _now_us(), *wanted)
 
+        marks = _marks(wanted)
+        has_such = f"EXISTS (SELECT 1 FROM entries AS w WHERE w.parent = entries.number AND w.stage IN ({marks}))"
+        count = (
+            f"SELECT count(*) FROM entries WHERE parent IS NULL AND (stage IN ({marks}) OR (stage = ? AND {has_such}))"
+        )
+
         def change(db: sqlite3.Connection) -> int:
+            queries = db.execute(count, (*wanted, Stage.SPLIT.value, *wanted)).fetchone()[0]
             db.execute(f"{sql} AND parent IS NOT NULL", values)
-            return db.execute(f"{sql} AND parent IS NULL", values).rowcount
+            db.execute(f"{sql} AND parent IS NULL", values)
+            return int(queries)
 
         return await self._apply(change)
 
@@ -354,6 +390,11 @@ class Journal:
         wanted = [stage.value for stage in stages]
         sql = f"{_SELECT} WHERE parent IS ? AND stage IN ({_marks(wanted)}) ORDER BY number"
         return [_entry(row) for row in await self._read(sql, parent, *wanted)]
+
+    async def now(self, entry: Entry) -> Entry:
+        """Return what has become of an entry that another may have changed."""
+        (row,) = await self._read(f"{_SELECT} WHERE number = ?", entry.number)
+        return _entry(row)
 
     async def at(self, stage: Stage) -> list[Entry]:
         """Return all entries at a stage, windows among them."""

@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,15 +19,22 @@ import attrs
 from aurora_async.errors import InvalidInput, TargetNotWritable
 from aurora_async.transfer.sink import Saved, sync_folder
 
-__all__ = ["STAGING", "LocalPlace", "Place", "aside", "check_name", "digest_file"]
+__all__ = ["PROBE", "STAGING", "LocalPlace", "Paths", "Place", "aside", "check_name", "digest_file"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 STAGING = ".parts"
 """The folder of files that are not results yet."""
+PROBE = f"{STAGING}/probe-"
+"""What the paths of files begin with that only try whether one can be written."""
 
 _OURS = frozenset({"journal.sqlite", "manifest.json", "manifest.parquet", "report.md"})
+# Of Windows, with whichever ending.
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))})
+_PART_BYTES = 200
+# An object store has room for 1024, with the folder.
+_PATH_BYTES = 800
 
 
 class Place(Protocol):
@@ -72,17 +80,44 @@ class Place(Protocol):
 def check_name(name: str) -> str:
     """Return the name of an output, normalised; it lies inside the folder and is none of a batch's own files.
 
+    It can be a file's on every system, for folders are passed on.
+
     Raises:
-        InvalidInput: It does not.
+        InvalidInput: It does not, or cannot.
     """
     parts = name.replace("\\", "/").split("/")
     # No part begins with a dot: neither `..`, nor the staging folder, nor a file that is hidden.
     inside = all(part and not part.startswith(".") for part in parts) and ":" not in parts[0] and name.isprintable()
-    if not inside or (len(parts) == 1 and name in _OURS):
+    if not inside or parts[0].casefold() in _OURS:
         raise InvalidInput("name", f"{name!r} is not the name of a file that a batch could write into its folder")
-    if any(len(part.encode()) > 200 for part in parts):
+    if any(part.endswith((".", " ")) or part.partition(".")[0].rstrip().casefold() in _DEVICES for part in parts):
+        raise InvalidInput("name", f"{name!r} cannot be a file on Windows")
+    if len(name.encode()) > _PATH_BYTES or any(len(part.encode()) > _PART_BYTES for part in parts):
         raise InvalidInput("name", f"{name!r} is too long")
     return "/".join(parts)
+
+
+class Paths:
+    """The files of a batch, none of which may be another's, nor another's folder, on any system.
+
+    There are systems for which `Night` and `night`, or two ways to write an accent, are one name.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[str, str] = {}
+        self._folders: dict[str, str] = {}
+
+    def add(self, path: str, about: str) -> str | None:
+        """Add a file; when it clashes with one that is there, do not, and return what that one is about."""
+        name = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+        folders = [name[:at] for at, character in enumerate(name) if character == "/"]
+        for taken in (self._files.get(name), self._folders.get(name), *map(self._files.get, folders)):
+            if taken is not None:
+                return taken
+        self._files[name] = about
+        for folder in folders:
+            self._folders.setdefault(folder, about)
+        return None
 
 
 class LocalPlace:
@@ -108,7 +143,7 @@ class LocalPlace:
 
     async def probe(self) -> str:
         """Write a small file, to see whether that can be done, and return its path."""
-        path = f"{STAGING}/probe-{secrets.token_hex(4)}"
+        path = f"{PROBE}{secrets.token_hex(4)}"
         await aside(_touch, self.folder / path)
         return path
 

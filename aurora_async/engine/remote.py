@@ -23,7 +23,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from aurora_async.engine.places import STAGING, aside
+from aurora_async.engine.places import PROBE, STAGING, aside
 from aurora_async.errors import (
     AuroraError,
     ConnectionLost,
@@ -56,7 +56,8 @@ def check_address(address: str) -> str:
     """Return the address of a folder, without a slash at its end; nothing is asked of the store.
 
     Raises:
-        InvalidInput: It is none, or holds a password, which would end up in the manifest.
+        InvalidInput: It is none, or nothing here knows how to go there, or it holds a password, which would end up in
+            the manifest.
         MissingExtra: fsspec is not installed.
     """
     if not isinstance(address, str) or not is_address(address):
@@ -65,6 +66,13 @@ def check_address(address: str) -> str:
         raise InvalidInput("outputs", "the address holds a password: give it among storage_options")
     if find_spec("fsspec") is None:
         raise MissingExtra("remote", "fsspec")
+    import fsspec
+
+    for link in address.split("::"):  # such as simplecache::s3://bucket
+        try:
+            fsspec.get_filesystem_class(link.partition("://")[0])
+        except (ImportError, ValueError) as error:  # which says what has to be installed, where that is known
+            raise InvalidInput("outputs", f"{address} cannot be used: {error}") from error
     return address.rstrip("/") if not address.endswith("://") else address
 
 
@@ -85,7 +93,7 @@ class Store:
 
         try:
             self._fs, self._root = fsspec.core.url_to_fs(self.address, **dict(options or {}))
-        except (ImportError, ValueError, TypeError) as error:  # no such driver here, or no such options
+        except (ImportError, ValueError, TypeError) as error:  # such as no such options
             raise InvalidInput("outputs", f"{address} cannot be used: {error}") from error
         protocols = {self._fs.protocol} if isinstance(self._fs.protocol, str) else set(self._fs.protocol)
         self._puts_whole = not protocols.isdisjoint(_OBJECT_STORES)
@@ -346,7 +354,7 @@ class RemotePlace:
 
     async def probe(self) -> str:
         """Put a small file there, to see whether that can be done, and return its path."""
-        path = f"{STAGING}/probe-{secrets.token_hex(4)}"
+        path = f"{PROBE}{secrets.token_hex(4)}"
 
         async def write(target: str) -> Saved:
             await anyio.Path(target).parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from aiohttp.http import RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from aurora_async.server._faulty import FaultyWriter
-from aurora_async.server.rules import FaultRule, rules_of
+from aurora_async.server.rules import FaultRule, refuse_unknown, rules_of
 from aurora_async.server.site import CHANGE, FATE, ApiError, Change, Routes, answer_bytes, read_json
 
 __all__ = ["Fault", "Faults", "Seen"]
@@ -62,7 +62,9 @@ class Fault:
 
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.rule.given().items())
-        return f"<Fault {given}: {self.hits} of {self.seen}>"
+        struck = "once" if self.hits == 1 else f"{self.hits} times"
+        came = "1 request" if self.seen == 1 else f"{self.seen} requests"
+        return f"<Fault {given}: struck {struck}, {came} came by>"
 
     def strikes(self, method: str, path: str, is_ranged: bool) -> bool:
         """Count an exchange if the rule means it; True when it is one to act on."""
@@ -133,6 +135,7 @@ class Faults:
         Raises:
             InvalidInput: There is no such rule.
         """
+        refuse_unknown(fields, [one.name for one in attrs.fields(FaultRule)])
         with self._lock:
             self._last += 1
             fault = Fault(self._last, rule or FaultRule(**fields))

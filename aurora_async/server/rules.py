@@ -20,7 +20,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from aiohttp import web
 from aurora_async.errors import InvalidInput
 from aurora_async.server.site import Fate, error_answer
 
-__all__ = ["FaultRule", "Place", "read_rules", "rules_of"]
+__all__ = ["FaultRule", "Place", "read_rules", "refuse_unknown", "rules_of"]
 
 Place = Literal["request", "answer", "headers"]
 """When the request has arrived and nothing is done yet; when it is done and nothing is sent yet; in the middle of the
@@ -321,16 +321,20 @@ def rules_of(document: Any) -> list[FaultRule]:
 def _rule_of(document: Any, where: str) -> FaultRule:
     if not isinstance(document, Mapping):
         raise InvalidInput(where, f"{document!r} is not a table of fields")
-    known = [one.name for one in attrs.fields(FaultRule)]
-    for name in document:
-        if name not in known:
-            close = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"is unknown; do you mean {close[0]}?" if close else f"is unknown; use {', '.join(known)}"
-            raise InvalidInput(f"{where}.{name}", hint)
+    refuse_unknown(document, [one.name for one in attrs.fields(FaultRule)], f"{where}.")
     try:
         return FaultRule(**document)
     except InvalidInput as error:
         raise InvalidInput(f"{where}.{error.field}", error.reason) from None
+
+
+def refuse_unknown(given: Iterable[object], known: Sequence[str], where: str = "") -> None:
+    """Raise `InvalidInput` for a name that is not known, with the one that was meant, or all that there are."""
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"is unknown; do you mean {close[0]}?" if close else f"is unknown; use {', '.join(known)}"
+            raise InvalidInput(f"{where}{name}", hint)
 
 
 def read_rules(path: Path) -> list[FaultRule]:

@@ -57,5 +57,8 @@ class Batch:
     report = blocking(AsyncBatch.report)
 
     def stop(self) -> None:
-        """Submit nothing more and finish the transfers that are under way; may be called from any thread."""
+        """Submit nothing more and finish the transfers that are under way; may be called from any thread.
+
+        It stops the run that is on, not one that has not begun.
+        """
         self._loop.call_soon(self._asynchronous.stop)

@@ -63,7 +63,7 @@ _CHECKPOINT_S = 10.0
 _PROGRESS_BYTES = 64 << 10
 _WAIT_S = 0.5
 _PAGES = ("text/html", "application/xhtml+xml")
-_PAGE_SUFFIXES = ("", ".html", ".htm", ".xhtml", ".php")
+_PAGE_SUFFIXES = (".html", ".htm", ".xhtml", ".php")
 _PACKED_SUFFIXES = (".gz", ".tgz", ".z", ".bz2", ".xz", ".zst", ".br", ".svgz")
 
 
@@ -186,6 +186,10 @@ class _Busy(Exception):
 
 class _Changed(Exception):
     """What was kept cannot be gone on with: another version, or a server that does not do what it says."""
+
+
+class _Short(_Changed):
+    """The server has less of this very version than it promised."""
 
 
 class Fetcher:
@@ -353,7 +357,11 @@ class Fetcher:
             try:
                 return await self._try(part)
             except _Changed as change:
-                failure: AuroraError = WrongContent(part.wanted.url, part.target, f"it changes all the time: {change}")
+                reason = f"it changes all the time: {change}"
+                if isinstance(change, _Short):
+                    # Once more from the beginning, and a look at what is behind it: twice the same is what there is.
+                    reason, tries_left = str(change), min(tries_left, 2)
+                failure: AuroraError = WrongContent(part.wanted.url, part.target, reason)
                 await part.run(part.start_over)
             except AuroraError as error:
                 failure = error
@@ -401,6 +409,9 @@ class Fetcher:
         """All of it came, and then the process died: what is missing is only the name."""
         now = await self._look(part.wanted, attempts=1)
         length = known.length if now.length is None else now.length
+        is_short = known.length is not None and now.length == part.written_bytes < known.length
+        if is_short and now.is_same(attrs.evolve(known, length=None)):
+            raise _Short(f"the server promises {known.length} bytes and has {now.length}")
         if not now.is_same(known) or length != part.written_bytes:
             raise _Changed(f"there is nothing behind byte {part.written_bytes} any more")
         return await part.finish()
@@ -470,7 +481,10 @@ def _refuse_other(body: Body, wanted: _Wanted) -> None:
         raise MalformedAnswer(body.url, "status", f"{body.status} came, with which no file comes")
     kind = body.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind in _PAGES and wanted.target.suffix.lower() not in _PAGE_SUFFIXES:
-        reason = f"a web page came instead of {wanted.target.name}; open the address to read it"
+        reason = (
+            f"a web page came instead of {wanted.target.name}; open the address to read it, or give the file a name "
+            "that ends in .html to keep the page"
+        )
         raise MalformedAnswer(body.url, "Content-Type", reason)
 
 
@@ -644,7 +658,8 @@ class _Part(PartFile):
         free = shutil.disk_usage(self._path.parent).free
         if missing > free:
             advice = "free some space or choose another folder, then run it again"
-            raise DiskFull(self._url, self.target, f"{missing} bytes are missing, {free} are free; {advice}", 0)
+            said = f"it needs {missing / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free"
+            raise DiskFull(self._url, self.target, f"{said}; {advice}", 0)
 
     def _checkpoint(self, *, released: bool = False) -> None:
         """Make what has come durable, then write down that it is: never the other way round."""
@@ -777,6 +792,9 @@ async def fetch(
 
     A transfer that is cut, stalled or killed goes on where it stopped, also in another process, as long as the server
     shows that the file has not changed meanwhile. However many processes ask for one target, it is fetched once.
+
+    A web page, such as a form to log in, is taken for a file only where the target's name ends in `.html`, `.htm`,
+    `.xhtml` or `.php`; elsewhere it is refused.
 
     Args:
         url: Where from.

@@ -93,6 +93,19 @@ async def test_windows_that_are_done_are_not_asked_for_again(
     assert row.records == 2 * 36 * 60 and row.attempts == row.windows == 3
 
 
+@pytest.mark.parametrize(("window", "shown"), [(7 * DAY, "7d"), (DAY / 4, "6h"), (DAY / 48, "30min"), ("auto", "auto")])
+async def test_the_report_names_the_window_as_a_plan_does(
+    client: AuroraX, tmp_path: Path, window: Any, shown: str
+) -> None:
+    """It is read by those who want the same once more."""
+    short = EphemerisQuery(start="2020-01-01T18:00:00", end="2020-01-01T18:00:30", platforms="swarma")
+    async with client.batch(tmp_path, [short], window=window) as batch:
+        await batch.finish()
+        said = await batch.report()
+    assert f"\n- window: {shown}\n" in said
+    assert "1 of 1 query has its file: 1 record," in said and said.splitlines()[2].endswith(", 1 request.")
+
+
 async def test_a_window_that_is_lost_is_fetched_again(client: AuroraX, tmp_path: Path) -> None:
     """Somebody tidies up between two runs: the merged result has everything all the same."""
     async with client.batch(tmp_path, [POSITIONS], window=DAY) as batch:
@@ -112,6 +125,10 @@ async def test_a_dataset_has_every_record_once(client: AuroraX, tmp_path: Path) 
         await finished(client.batch(tmp_path / name, [POSITIONS, MEETINGS], window=DAY, dataset=tmp_path / "dataset"))
     rows = ds.dataset(tmp_path / "dataset", partitioning="hive").to_table(["program", "platform", "date"]).to_pylist()
     by_day = Counter((row["platform"], str(row["date"])) for row in rows if row["program"] == "swarm")
+    names = [path for path in (tmp_path / "dataset").rglob("*.parquet") if path.name.startswith("ephemeris")]
+    about = pytest.importorskip("pyarrow.parquet").read_schema(names[0]).metadata
+    assert len(about[b"aurora_async.request_ids"].split()) == 3
+    assert about[b"aurora_async.service"].decode() == client.config.base_url.rstrip("/")
     minutes = {"2020-01-01": 6 * 60, "2020-01-02": 24 * 60, "2020-01-03": 6 * 60}
     assert by_day == {(platform, day): count for platform in ("swarma", "swarmb") for day, count in minutes.items()}
     cameras = sum(row["program"] == "themis-asi" for row in rows)

@@ -156,7 +156,8 @@ def test_a_bad_plan_is_one_line(shell: Shell, here: Here, document: bytes, said:
         ("run swarm.toml --cluster nonsense", "cluster: 'nonsense' is not the address of a scheduler"),
         ("run swarm.toml --outputs nonsense", "outputs: 'nonsense' "),
         ("run . --dir there", ". is a folder itself; --dir goes with a plan"),
-        ("run plan", "plan: --dir must say which folder"),
+        ("run plan", "plan: its name does not end in .toml or .json, so --dir must say which folder"),
+        ("run swarm.toml --events nowhere/e", "Invalid value for '--events': nowhere/e cannot be made: there is no"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(shell: Shell, here: Here, plan: str, arguments: str, said: str) -> None:
@@ -165,6 +166,22 @@ def test_what_cannot_be_meant_is_refused(shell: Shell, here: Here, plan: str, ar
     ran = here("batch", *arguments.split())
     assert ran.code == 2
     assert ran.error.startswith(said)
+
+
+@pytest.mark.parametrize("verb", ["run", "status"])
+def test_a_plan_of_another_language_is_told_which_ones_there_are(shell: Shell, here: Here, verb: str) -> None:
+    """Whoever writes YAML everywhere else learns more from that than from what TOML expects at line 1."""
+    ran = here("batch", verb, shell.write("plan.yaml", b"search:\n- kind: ephemeris\n"))
+    assert ran.code == 2
+    assert ran.error.startswith("plan.yaml: is not TOML") and ran.error.endswith("; plans are .toml or .json files")
+
+
+def test_a_server_that_is_away_is_told_once_of_each_request(shell: Shell, here: Here) -> None:
+    """It is met when a request is submitted, looked at and given up; only the first of these is news."""
+    plan = shell.write("swarm.toml", SWARM)
+    ran = here("batch", "run", plan, "--base-url", "http://127.0.0.1:9")
+    told = [line.split()[3] for line in ran.stderr.splitlines() if ": failed: " in line]
+    assert told and len(told) == len(set(told))
 
 
 def test_a_server_that_is_away_ends_the_run_and_not_the_batch(shell: Shell, here: Here) -> None:
@@ -302,6 +319,9 @@ async def test_ctrl_c_once_finishes_transfers_and_twice_does_not(
         await asyncio.wait_for(arrived.wait(), 20)
         status = await asyncio.to_thread(here, "batch", "status", "b.toml", "--json")  # while the run is on
         assert json.loads(status.stdout)["counts"] == {"planned": 5, "submitted": 1}
+        assert json.loads(status.stdout)["state"] == "running"
+        status = await asyncio.to_thread(here, "batch", "status", "b.toml")
+        assert b" running\n" in status.stdout and b"go on with" not in status.stdout
         process.send_signal(signal.SIGINT)
         while b"stopping: " not in (line := await asyncio.to_thread(process.stderr.readline)):
             assert line
@@ -311,6 +331,8 @@ async def test_ctrl_c_once_finishes_transfers_and_twice_does_not(
             released.set()
         _, stderr = await asyncio.to_thread(process.communicate, timeout=20)
     assert process.returncode == 130
+    status = await asyncio.to_thread(here, "batch", "status", "b.toml")
+    assert b" not finished\n" in status.stdout and b"go on with: aurora-async batch run b.toml" in status.stdout
     assert f"interrupted; {0 if twice else 1} of 6 have" in stderr.decode().splitlines()[-1].replace("has its", "have")
     scripted.scripts.clear()
     released.set()

@@ -68,8 +68,8 @@ def test_events_on_stdout_are_alone_there(shell: Shell, here: Here, local_url: s
     ("arguments", "code", "said"),
     [
         ("--out - --events -", 2, "stdout takes either the records (--out -) or the events (--events -)"),
-        ("--events there/e.jsonl", 1, "there/e.jsonl: No such file or directory"),
-        ("--events .", 1, ".: Is a directory"),
+        ("--events there/e.jsonl", 2, "there/e.jsonl cannot be made: there is no folder there"),
+        ("--events .", 2, "'--events': . is a folder"),
     ],
 )
 def test_events_that_cannot_be_written_are_refused_before_anything_is_sent(

@@ -37,7 +37,9 @@ def test_what_was_fetched_is_printed_and_not_fetched_again(here: Run, local_url:
     assert "2 files, 2 of them there already; 0 B fetched" in ran.stderr
     ran = here("fetch", urls[0], "--dir", "got", "--exists", "refuse")
     assert ran.code == 1
-    assert "the file exists" in ran.error
+    assert ran.error == "got/1000: the file exists; remove it, or have it replaced with --exists replace"
+    ran = here("fetch", *urls, "--dir", "got", "--exists", "refuse")
+    assert "have it replaced with --exists replace" in " ".join(ran.stderr.split())
     assert here("fetch", urls[0], "-d", "got", "--quiet").stderr == ""
 
 
@@ -49,6 +51,19 @@ def test_some_that_fail_are_told_in_a_table(here: Run, local_url: str, tmp_path:
     assert any(line.split() == ["URL", "ERROR"] for line in lines)
     assert any(line.startswith(f"{local_url}/nothing/here") and "404" in line for line in lines)
     assert lines[-1] == "aurora-async: error: 2 of 3 files could not be fetched"
+
+
+def test_one_reason_of_many_failures_is_told_once(here: Run, shell: Any) -> None:
+    """Without a network all of them have the same, and hundreds of lines would hide the others."""
+    there = "http://127.0.0.1:9"
+    ran = here("fetch", *(f"{there}/{number}" for number in range(30)), *(f"{n}://x/y{n}" for n in "ab"), "-q")
+    lines = ran.stderr.splitlines()
+    assert len(lines) == 5, lines
+    assert lines[1].startswith(f"{there}/0 and 29 more ") and "nothing listens there" in lines[1]
+    assert lines[-1] == "aurora-async: error: 32 of 32 files could not be fetched"
+    ran = here("fetch", *(f"{n}://x/y{n}" for n in "abcdefghijkl"), "-q")
+    assert len(ran.stderr.splitlines()) == 13
+    assert "... and 2 other reasons; --events FILE has them all" in ran.stderr
 
 
 def test_a_list_may_come_from_a_file_or_from_stdin(shell: Any, here: Run, local_url: str, tmp_path: Path) -> None:

@@ -96,6 +96,35 @@ def test_an_existing_file_is_replaced_unless_it_must_not_be(shell: Shell, here: 
     assert (shell.folder / "found.json").read_bytes().startswith(b"[")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "begins"),
+    [
+        ("-o found.jsonl", b'{"'),
+        ("-o found.CSV", b"identifier,program,"),
+        ("-o found.parquet", b"PAR1"),
+        ("-o found.txt", b"["),
+        ("-o found.txt --format jsonl", b'{"'),
+        ("-o found.jsonl --format jsonl", b'{"'),
+    ],
+)
+def test_the_name_of_the_file_says_its_format(
+    shell: Shell, here: Here, local_url: str, arguments: str, begins: bytes
+) -> None:
+    """A file that is called Parquet and holds JSON is found out days later, by a program that cannot read it."""
+    ran = here("data-products", "search", shell.write("q.json", PRODUCTS), "--base-url", local_url, *arguments.split())
+    assert ran.code == 0, ran.stderr
+    assert (shell.folder / ran.stdout.decode().strip()).read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize("verb", ["search", "get-data"])
+def test_a_name_that_contradicts_the_format_is_refused(shell: Shell, here: Here, verb: str) -> None:
+    """Before anything is sent."""
+    query = shell.write("q.json", PRODUCTS)
+    ran = here("ephemeris", verb, query, "-o", "x.parquet", "--format", "csv", "--base-url", "http://127.0.0.1:9")
+    assert ran.code == 2
+    assert ran.error.startswith("x.parquet is not a name for --format csv")
+
+
 def test_describe_is_the_servers_sentence(shell: Shell, here: Here, local_url: str) -> None:
     """On stdout, alone."""
     ran = here("conjunctions", "describe", shell.write("q.json", CONJUNCTIONS), "--base-url", local_url)

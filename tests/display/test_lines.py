@@ -92,10 +92,34 @@ def test_thousands_are_told_in_sums_and_some_errors() -> None:
     sums = [line for line in lines if " ended " in line]
     pattern = r"[\d,]+ of 2,000 ended after .* s \(.* to come, .* done, .* failed\), .*/min, about .* left"
     assert re.fullmatch(pattern, sums[5])
-    assert sums[-1].startswith("2,000 of 2,000 ended after 1 h 00 min (667 done, 1,333 failed), ")
+    assert sums[-1].startswith("2,000 of 2,000 ended after 1 h 00 min (667 done, 1,333 failed)")
     assert {line for line in lines if " ended " not in line} <= {
         f"data products {number}: failed: no" for number in range(2000)
     }
+
+
+def test_a_failure_that_several_hands_tell_is_one_line() -> None:
+    """Submitting, looking and giving up meet the same server that is away; one that comes to life may fail again."""
+    log = Log()
+    for _ in range(3):
+        log.tell(EventKind.FAILED, error=RuntimeError("no"))
+    assert log.after(1) == ["data products a: failed: no"]
+    log.tell(EventKind.RUNNING)
+    log.tell(EventKind.FAILED, error=RuntimeError("no"))
+    assert log.after(1) == ["data products a: running", "data products a: failed: no"]
+
+
+def test_the_last_sum_promises_nothing_and_counts_no_request_that_was_left_as_ended() -> None:
+    """After Ctrl-C nothing goes on here, and what was under way goes on at the server."""
+    log = Log(100)
+    for number in range(40):
+        log.tell(EventKind.SUBMITTED, str(number))
+    for number in range(40):
+        log.now += 1
+        log.tell(EventKind.DONE if number < 34 else EventKind.LEFT, str(number))
+    assert re.search(r"34 of 100 ended .* left$", log.after(0)[0])
+    log.lines.end()
+    assert log.taken() == ["34 of 100 ended after 40.0 s (60 to come, 34 done, 6 left)"]
 
 
 def test_what_the_encoding_lacks_is_escaped() -> None:

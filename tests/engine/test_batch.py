@@ -28,6 +28,7 @@ from aurora_async import ConjunctionQuery, Timeouts
 from aurora_async.aurorax.plans import Plan, PlannedSearch
 from aurora_async.engine import batch as batches
 from aurora_async.engine.batch import Batch
+from aurora_async.engine.events import EventKind
 from aurora_async.engine.folder import BatchFolder, Flaw
 from aurora_async.engine.journal import Journal, Stage, read_journal
 from aurora_async.engine.places import LocalPlace
@@ -194,7 +195,34 @@ async def test_two_queries_of_one_name_are_refused_before_anything_is_sent(servi
 
 
 @pytest.mark.parametrize(
-    "name", ["../up", "/etc/x", "a/../../b", ".parts/x", "", ".", "a//b", "x" * 300, "a\nb", "C:/x"]
+    ("first", "second"), [("Night", "night"), ("Mär/z", "Ma\u0308r/z"), ("a", "a.jsonl/b"), ("A.jsonl/b/c", "a")]
+)
+async def test_names_that_are_one_on_some_system_are_refused(
+    service: Days, folder: Path, first: str, second: str
+) -> None:
+    """The folder is passed on to a Mac or a Windows, or is of one already; and no file is another's folder."""
+    one, other = days(2)
+    together = [PlannedSearch(query=one, name=first), PlannedSearch(query=other, name=second)]
+    with pytest.raises(InvalidInput, match=r"2020-01-02.* cannot be beside .*2020-01-01.* placeholder"):
+        await finished(service, folder, together)
+    assert service.seen == []
+    assert await finished(service, folder, together[:1]) == []
+    with pytest.raises(InvalidInput, match="cannot be beside"):
+        await finished(service, folder, together)
+    assert len(service.accepted) == 1
+
+
+@pytest.mark.parametrize("name", ["CON", "nul.2020", "lpt1 /x", "a./b", "a /b", "/".join(["abcdefgh"] * 100)])
+async def test_a_name_that_some_system_cannot_have_is_refused(service: Days, folder: Path, name: str) -> None:
+    """Where it can be made it could not be passed on, and where it cannot the run would end in the middle."""
+    with pytest.raises(InvalidInput, match=r"cannot be a file on Windows|too long"):
+        await finished(service, folder, [PlannedSearch(query=a_query(), name=name)])
+    assert service.seen == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../up", "/etc/x", "a/../../b", ".parts/x", "", ".", "a//b", "x" * 300, "a\nb", "C:/x", "Report.md/x"],
 )
 async def test_a_name_that_leads_elsewhere_is_refused(service: Days, folder: Path, name: str) -> None:
     """Names may come from a table that somebody else made."""
@@ -225,6 +253,17 @@ async def test_other_settings_are_refused_for_a_folder_that_has_results(
         await finished(service, folder, days(3), **other)
     assert caught.value.field in other
     assert service.seen == []
+
+
+@pytest.mark.parametrize("address", ["nowhere://bar", "memory://store"])
+async def test_a_first_run_that_is_refused_leaves_no_settings_behind(service: Days, folder: Path, address: str) -> None:
+    """The right command after a wrong one must not need another folder."""
+    pytest.importorskip("fsspec", reason="needs the extra `remote`")
+    twice = [PlannedSearch(query=query, name="night") for query in days(2)]
+    with pytest.raises(InvalidInput, match=r"nowhere|night\.jsonl"):
+        await finished(service, folder, twice, outputs=address)
+    assert await finished(service, folder, days(2)) == []
+    assert is_right(folder, 2)
 
 
 async def test_another_service_is_refused_for_a_folder_that_has_results(service: Days, folder: Path) -> None:
@@ -276,6 +315,56 @@ async def test_a_result_that_was_taken_over_and_is_lost_is_asked_for(
     next(folder.glob("*.jsonl")).unlink()
     assert await finished(service, folder, days(1)) == []
     assert is_right(folder, 1)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_query_that_was_cut_is_taken_from_an_earlier_batch_before_its_windows_run(
+    service: Days, folder: Path, tmp_path: Path, lost: bool
+) -> None:
+    """Its windows are what costs; they run only where the file has gone meanwhile."""
+    long, cut = [a_query(1, end="2020-01-03T00:00:00")], {"window": timedelta(days=1)}
+    earlier = tmp_path / "earlier"
+    await finished(service, earlier, long, **cut)
+    before = len(service.accepted)
+    assert before > 1
+    (file,) = earlier.glob("*.jsonl")
+    text = file.read_text()
+    if lost:
+        file.unlink()
+    assert await finished(service, folder, long, reuse=[earlier], **cut) == []
+    assert len(service.accepted) == (2 * before if lost else before)
+    assert (folder / file.name).read_text() == text
+    assert not (folder / ".parts").exists()
+
+
+async def test_a_cut_query_whose_taken_over_file_is_lost_runs_its_windows(
+    service: Days, folder: Path, tmp_path: Path
+) -> None:
+    """Asked whole it might be more than the service takes."""
+    long, cut = [a_query(1, end="2020-01-03T00:00:00")], {"window": timedelta(days=1)}
+    await finished(service, tmp_path / "earlier", long, **cut)
+    before = len(service.accepted)
+    await finished(service, folder, long, reuse=[tmp_path / "earlier"], **cut)
+    (file,) = folder.glob("*.jsonl")
+    file.unlink()
+    assert await finished(service, folder, long) == []
+    assert len(service.accepted) == 2 * before
+
+
+@pytest.mark.parametrize("stage", ["planned", "saved"])
+async def test_a_crash_while_a_cut_query_is_taken_over_leaves_it_to_its_windows(
+    service: Days, folder: Path, stage: str
+) -> None:
+    """The next run may not name the earlier batch any more."""
+    long = [a_query(1, end="2020-01-03T00:00:00")]
+    async with a_batch(service, folder, long, window=timedelta(days=1)):
+        pass
+    with sqlite3.connect(folder / "journal.sqlite") as db:
+        db.execute("UPDATE entries SET stage = ?, sha256 = 'abc', bytes = 3 WHERE parent IS NULL", (stage,))
+    db.close()
+    assert await finished(service, folder) == []
+    (row,) = BatchFolder(folder).rows()
+    assert row.attempts == row.windows == len(service.accepted) > 1
 
 
 async def test_only_batches_written_alike_are_taken_from(service: Days, folder: Path, tmp_path: Path) -> None:
@@ -586,6 +675,75 @@ async def test_cancelling_ends_a_run_that_is_on(service: Days, folder: Path) -> 
     assert len(service.cancelled) == 3
 
 
+async def test_a_query_on_its_way_while_another_process_cancels_does_not_go_on_there(
+    service: Days, folder: Path
+) -> None:
+    """The service does not know it yet when it is told to give it up; whoever gets the answer tells it again."""
+    service.takes_s = 60
+    arrived, let_in = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: web.Request) -> None:
+        arrived.set()
+        await let_in.wait()
+
+    service.on("submit", wait)
+    async with a_batch(service, folder, days(1)) as one, a_batch(service, folder) as other:
+        run = asyncio.create_task(one.finish())
+        await arrived.wait()
+        await other.cancel()
+        assert service.cancelled == []
+        let_in.set()
+        async with asyncio.timeout(20):
+            assert (await run).counts == {Stage.CANCELLED: 1}
+    assert service.cancelled == list(service.requests)
+
+
+async def test_a_query_on_its_way_that_another_took_over_is_left_to_him(service: Days, folder: Path) -> None:
+    """A lease may be lost without anybody wanting the query given up."""
+    service.takes_s = 60
+    async with a_batch(service, folder, days(1)) as batch:
+        journal = batch._open_journal
+
+        async def take_over(request: web.Request) -> web.Response:
+            await journal._run("UPDATE entries SET owner = 'elsewhere/1/0', lease_us = 9223372036854775807")
+            return await service.submit(request)
+
+        service.on("submit", take_over)
+        run = asyncio.create_task(batch.finish())
+        while not await journal.left():
+            await asyncio.sleep(0.005)
+        batch.stop()
+        assert (await run).counts == {Stage.INTENDED: 1}
+    assert len(service.requests) == 1 and service.cancelled == []
+
+
+async def test_a_file_that_has_its_name_when_its_query_is_cancelled_counts(
+    service: Days, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest says what is in the folder: the file is whole, and nobody looks for an orphan."""
+    publish = LocalPlace.publish
+    async with a_batch(service, folder, days(1)) as one, a_batch(service, folder) as other:
+
+        async def cancelled_then(self: LocalPlace, staged: str, path: str) -> bool:
+            named = await publish(self, staged, path)
+            await other.cancel()
+            return named
+
+        monkeypatch.setattr(LocalPlace, "publish", cancelled_then)
+        assert (await one.finish()).is_complete
+        assert await one.verify() == []
+    assert is_right(folder, 1)
+
+
+async def test_each_result_is_said_to_be_ready_once(service: Days, folder: Path) -> None:
+    """Whoever waits for a request and whoever fetches its result are two, and it is one request."""
+    told: Counter[EventKind] = Counter()
+    async with client_of(service) as client, client.batch(folder, days(3)) as batch:
+        with client.events.subscribe(lambda event: told.update([event.kind])):
+            await batch.finish()
+    assert told[EventKind.READY] == told[EventKind.DONE] == 3
+
+
 # Crashes ---------------------------------------------------------------------------------------------------------
 
 
@@ -746,6 +904,10 @@ async def test_what_others_have_left_in_the_staging_folder_is_removed(service: D
         (folder / ".parts" / name).write_text("half")
     assert await finished(service, folder, days(1)) == []
     assert is_right(folder, 1)
+    (folder / ".parts").mkdir()
+    (folder / ".parts" / "probe-1234").touch()
+    assert await finished(service, folder, days(1)) == []
+    assert (folder / ".parts" / "probe-1234").exists(), "another process looks whether it can write there"
     (folder / ".parts" / "mine").mkdir(parents=True)
     assert await finished(service, folder, days(1)) == []
     assert (folder / ".parts" / "mine").is_dir()

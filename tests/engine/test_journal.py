@@ -126,7 +126,7 @@ async def test_a_query_that_was_cut_is_taken_when_all_its_windows_are_over(path:
 async def test_every_step_is_there_for_whoever_opens_it_next(path: Path) -> None:
     """A run may end after any of them."""
     async with opened(path) as journal:
-        await journal.note({"format": "jsonl"})
+        await journal.plan([], {"format": "jsonl"})
         await journal.plan([planned("a")])
         (entry,) = await journal.take(1)
         steps = [
@@ -194,6 +194,16 @@ async def test_trying_a_cut_query_anew_spares_the_windows_that_are_done(path: Pa
         assert await journal.again(Stage.FAILED) == 1
         stages = [entry.stage for entry in read_journal(path)[1]]
         assert stages == [Stage.SPLIT, Stage.DONE, Stage.PLANNED, Stage.DONE]
+
+
+async def test_a_query_of_which_only_a_window_failed_counts_as_tried_anew(path: Path) -> None:
+    """Whoever is told that there is nothing to try again looks no further."""
+    async with opened(path) as journal:
+        await journal.plan([planned("year", "1", "2"), planned("a")])
+        window, *_ = await journal.take(3)
+        await journal.failed(window, "no space")
+        assert await journal.again(Stage.FAILED) == 1
+        assert await journal.again(Stage.FAILED) == 0
 
 
 async def test_a_file_that_is_gone_is_fetched_from_the_request_that_made_it(path: Path) -> None:
@@ -282,6 +292,43 @@ async def test_what_others_hold_is_free_when_they_were_not_heard_of_for_a_lease(
         await lease_of(journal, worker, (await journal.entries())[0], lives_s=lives_s)
         assert await journal.numbers_of_others() == (set() if is_free else {1})
         assert bool(await journal.take(1)) is is_free
+
+
+async def test_what_a_journal_could_not_give_back_is_free_once_it_is_closed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full then; whoever runs the batch again in the same process does not wait for a lease."""
+    one = Journal(path)
+    await one.plan([planned("a")])
+    await one.take(1)
+
+    async def full() -> None:
+        raise TargetNotWritable("", path, "the disk is full")
+
+    monkeypatch.setattr(one, "let_go", full)
+    with pytest.raises(TargetNotWritable):
+        await one.close()
+    async with opened(path) as journal:
+        assert names(await journal.take(1)) == ["a.jsonl"]
+
+
+async def test_windows_are_held_back_while_their_query_may_do_without_them(path: Path) -> None:
+    """Its file may be there from another batch; when it is not, or is lost again, the windows go on."""
+    async with opened(path) as journal:
+        await journal.plan([planned("year", "1", "2")])
+        await journal.hold_windows(["key of year", "key of 1", "unknown"])
+        (year,) = await journal.take(9)
+        assert year.path == "year.jsonl"
+        await journal.release(year, Stage.SPLIT)
+        assert len(await journal.take(9)) == 2
+        await journal.let_go()
+        await journal.hold_windows(["key of year"])
+        (year,) = await journal.take(9)
+        year = await finished(journal, year, None)
+        assert await journal.take(9) == []
+        await journal.cancelled()
+        assert (await journal.lost(year)).stage is Stage.SPLIT
+        assert len(await journal.take(9)) == 2
 
 
 async def test_a_lease_that_is_renewed_does_not_run_out(path: Path) -> None:

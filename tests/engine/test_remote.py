@@ -291,6 +291,8 @@ def test_the_errors_of_drivers_become_ours(
         ("results", "is not an address"),
         ("", "is not an address"),
         (None, "is not an address"),
+        ("nowhere://bucket/results", "Protocol not known: nowhere"),
+        ("simplecache::nowhere://bucket/results", "Protocol not known: nowhere"),
         ("ftp://me:secret@host/results", "holds a password"),
     ],
 )

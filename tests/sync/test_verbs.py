@@ -41,7 +41,10 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
     (Request, sync.Request),
 ]
 # What is used inside the package, and what needs a loop of one's own.
-INTERNAL = {"submit_until", "answer", "service", "handle", "record_kind", "blocks", "collect", "save", "emit", "close"}
+INTERNAL = {
+    *("submit_until", "answer", "service", "handle", "knows"),
+    *("record_kind", "blocks", "collect", "save", "emit", "close"),
+}
 NEEDS_A_LOOP = {(Events, "stream")}
 # What the facade takes and gives instead of what only a loop can use.
 PLAIN = {

@@ -41,6 +41,7 @@ from aurora_async.errors import (
     WrongContent,
 )
 from aurora_async.http import Session
+from aurora_async.testing import LocalServer
 from aurora_async.transfer.fetch import Fetched, Fetcher, FetchOptions, FetchOutcome, File, fetch, fetch_many
 from aurora_async.transfer.leases import PARTS_FOLDER, Claim
 from aurora_async.transfer.sink import PartFile
@@ -355,9 +356,33 @@ class TestPromises:
         assert nothing_left(tmp_path)
         await Fetcher(session).fetch(server.url, tmp_path / "x.html")
 
+    async def test_a_name_without_a_suffix_promises_no_page(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """Results and downloads behind identifiers have none, and a form to log in is not one of them."""
+        server.headers = {"Content-Type": "text/html"}
+        with pytest.raises(MalformedAnswer, match=r"instead of 4711; .* give the file a name that ends in \.html"):
+            await Fetcher(session).fetch(server.url, tmp_path / "4711")
+        assert nothing_left(tmp_path)
+
 
 class TestLies:
     """Answers that are not what they say."""
+
+    @pytest.mark.parametrize("times", [1, None])
+    async def test_a_length_that_is_too_long_is_told_as_that(
+        self, session: Session, tmp_path: Path, times: int | None
+    ) -> None:
+        """A server that counts wrongly has not changed the file; one that did so once is given another chance."""
+        with LocalServer() as server:
+            fault = server.faults.add(path="*/bytes/*", content_length_off=100, times=times)
+            url = server.file_url(300_000)
+            if times is None:
+                with pytest.raises(WrongContent, match="the server promises 300100 bytes and has 300000"):
+                    await Fetcher(session).fetch(url, tmp_path / "x")
+                assert fault.hits <= 6
+            else:
+                assert (await Fetcher(session).fetch(url, tmp_path / "x")).bytes == 300_000
 
     async def test_a_body_shorter_than_its_length_is_not_the_file(
         self, session: Session, server: FileServer, tmp_path: Path
@@ -511,7 +536,7 @@ class TestRefusals:
         """An exabyte does not fit anywhere."""
         server.headers = {"Content-Length": str(10**18)}
         server.cut_at = lambda number: 0
-        with pytest.raises(DiskFull, match=r"\d+ are free"):
+        with pytest.raises(DiskFull, match=r"it needs 1,000,000,000,000\.0 MB, [\d,]+\.\d MB are free"):
             await Fetcher(session).fetch(server.url, tmp_path / "x")
         assert len(server.seen) == 1
         assert nothing_left(tmp_path)
