@@ -635,7 +635,7 @@ class Batch:
             windows = await journal.entries(parent=parent.number, stages=[Stage.SAVED, Stage.DONE])
             needed |= {window.path for window in windows}
         for place, path in found:
-            if path.startswith(PROBE):  # it is somebody's for a moment, who puts it there and removes it
+            if path.startswith(PROBE) and others:  # one of them puts it there for a moment, and removes it
                 continue
             if path not in needed and _number_of(path) not in others | spared:
                 await place.remove(path)
