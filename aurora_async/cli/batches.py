@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
-import sqlite3
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,6 @@ from aurora_async.engine import Batch, BatchFolder, BatchStatus, Entry, Event, E
 from aurora_async.engine.folder import ManifestRow
 from aurora_async.engine.journal import read_journal
 from aurora_async.errors import AuroraError, InvalidInput
-from aurora_async.processes import is_gone
 from aurora_async.transfer import Format
 
 __all__ = ["Found", "Settings", "cancel", "print_report", "print_status", "run_batch", "verify"]
@@ -355,18 +352,7 @@ def _state(folder: BatchFolder, status: BatchStatus) -> str:
         return "complete"
     if status.is_over:
         return "over"
-    return "running" if _is_running(folder) else "not finished"
-
-
-def _is_running(folder: BatchFolder) -> bool:
-    """True while some process, here or elsewhere, works on it, as far as can be known from here."""
-    owners = "SELECT DISTINCT owner FROM entries WHERE owner IS NOT NULL AND lease_us >= ?"
-    # As those who write it open it: a connection that may only read would leave files behind.
-    address = f"{folder.journal.absolute().as_uri()}?mode=rw"
-    with suppress(sqlite3.Error), closing(sqlite3.connect(address, uri=True)) as journal:
-        journal.execute("PRAGMA query_only = ON")
-        return any(not is_gone(owner) for (owner,) in journal.execute(owners, (time.time_ns() // 1000,)))
-    return False
+    return "running" if folder.is_running else "not finished"
 
 
 def _ago(moment: datetime) -> str:

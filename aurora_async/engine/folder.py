@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from aurora_async.engine.journal import Entry, Stage, read_facts, read_journal
+from aurora_async.engine.journal import Entry, Stage, is_worked_on, read_facts, read_journal
 from aurora_async.engine.places import STAGING, digest_file
 from aurora_async.engine.remote import Store
 from aurora_async.errors import AuroraError, InvalidInput, MissingExtra, TargetNotWritable
@@ -118,6 +118,11 @@ class BatchFolder:
     def is_batch(self) -> bool:
         """True when a batch lives here."""
         return self.journal.is_file()
+
+    @property
+    def is_running(self) -> bool:
+        """True while some process, here or elsewhere, works on the batch, as far as can be known from here."""
+        return is_worked_on(self.journal)
 
     def facts(self) -> dict[str, Any]:
         """Return what is known of the batch as a whole."""

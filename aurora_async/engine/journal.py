@@ -26,7 +26,7 @@ from aurora_async.processes import is_gone, new_worker, retire
 
 T = TypeVar("T")
 
-__all__ = ["Entry", "Journal", "LeaseLost", "Planned", "Stage", "read_facts", "read_journal"]
+__all__ = ["Entry", "Journal", "LeaseLost", "Planned", "Stage", "is_worked_on", "read_facts", "read_journal"]
 
 _MIGRATIONS = (
     """
@@ -456,6 +456,15 @@ def read_facts(path: Path) -> dict[str, Any]:
     """
     with _open_to_read(path) as connection:
         return {} if _is_new(connection) else _facts(connection)
+
+
+def is_worked_on(path: Path) -> bool:
+    """True while a process, here or elsewhere, works on a journal's entries, as far as can be known here."""
+    with _open_to_read(path) as connection:
+        if _is_new(connection):
+            return False
+        sql = "SELECT DISTINCT owner FROM entries WHERE owner IS NOT NULL AND lease_us >= ?"
+        return any(not is_gone(owner) for (owner,) in connection.execute(sql, (_now_us(),)))
 
 
 @contextmanager
