@@ -24,6 +24,7 @@
     │   └── ReadTimeout (TimeoutError)
     ├── ClientClosed (RuntimeError)   used outside its `async with` block
     ├── RunCancelled (RuntimeError)   a run was left in the middle and has no further outcomes
+    ├── AtCapacity                    a service takes no more of one user's requests for now
     ├── MalformedAnswer               an answer that is not what the protocol promises
     │   └── ResultMissing             a whole document without records, usually an error document
     ├── DeadlineExceeded (TimeoutError)
@@ -50,6 +51,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 __all__ = [
+    "AtCapacity",
     "AuroraError",
     "BadRequest",
     "ClientClosed",
@@ -289,6 +291,20 @@ class RunCancelled(AuroraError, RuntimeError):
 
     def __str__(self) -> str:
         return "the run was cancelled before all its queries had ended; start another with those that are missing"
+
+
+class AtCapacity(AuroraError):
+    """A service has as many requests of this user as it takes: it took nothing, and does when some of them have ended.
+
+    Clients wait for that by themselves; `reason` is what the service said.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the service takes no more requests for now: {self.reason}"
 
 
 class MalformedAnswer(AuroraError):

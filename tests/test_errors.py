@@ -12,6 +12,7 @@ import pytest
 
 from aurora_async import errors
 from aurora_async.errors import (
+    AtCapacity,
     AuroraError,
     ClientClosed,
     ConnectTimeout,
@@ -51,6 +52,8 @@ def made(kind: type[AuroraError]) -> AuroraError:
         return kind("POST", URL, 418, "Conflict", "still in use", 2.5)
     if issubclass(kind, TransportError):
         return kind("GET", URL, "nothing was heard in time")
+    if kind is AtCapacity:
+        return AtCapacity("3 requests are pending")
     if kind is ResultMissing:
         return ResultMissing(URL, {"error": {"error_code": "NotFound"}})
     if issubclass(kind, MalformedAnswer):

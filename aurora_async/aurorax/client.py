@@ -8,12 +8,10 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import anyio
 import attrs
 import msgspec
-from anyio import AsyncContextManagerMixin
 
 from aurora_async.aurorax.admin import Account, Administration
 from aurora_async.aurorax.availability import AvailabilityCounts
@@ -28,15 +26,16 @@ from aurora_async.aurorax.sources import Sources
 from aurora_async.aurorax.splitting import Window
 from aurora_async.aurorax.wire import KINDS, decode_answer, kind_of
 from aurora_async.config import Config
-from aurora_async.engine import BatchFolder, Engine, Events, Run
+from aurora_async.engine import BatchFolder, Run
 from aurora_async.engine.batch import Batch, Collecting, Collector
+from aurora_async.engine.client import ServiceClient
 from aurora_async.engine.cluster import ClusterLike, check_cluster, on_cluster
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.manager import Work
 from aurora_async.engine.remote import check_address
 from aurora_async.engine.split import check_window
-from aurora_async.errors import BadRequest, ClientClosed, InvalidInput, MalformedAnswer, Unauthorized, raise_bare
-from aurora_async.http import Answer, Session, shown_url
+from aurora_async.errors import BadRequest, InvalidInput, MalformedAnswer, Unauthorized
+from aurora_async.http import Answer, shown_url
 from aurora_async.times import parse_wire, to_wire
 from aurora_async.transfer import Format, check_format, ending, ensure_writable
 
@@ -51,7 +50,7 @@ _SEARCHES: Mapping[str, type[Searches[Any, Any]]] = {
 }
 
 
-class AuroraX(AsyncContextManagerMixin):
+class AuroraX(ServiceClient):
     """AuroraX, asynchronously: `async with AuroraX() as client`.
 
     Args:
@@ -81,40 +80,12 @@ class AuroraX(AsyncContextManagerMixin):
             config = attrs.evolve(config, base_url=base_url)
         if api_key is not None:
             config = attrs.evolve(config, api_key=api_key)
-        self.config = config
+        super().__init__(config)
         self._synchronous = synchronous
-        self._engine: Engine | None = None
         self._is_logged_in = False
 
-    def __repr__(self) -> str:
-        return f"<AuroraX {shown_url(self.config.base_url)}>"
-
-    @asynccontextmanager
-    async def __asynccontextmanager__(self) -> AsyncGenerator[Self, None]:
-        if self._engine is not None:
-            raise RuntimeError("this client is open already")
-        failure: BaseException | None = None
-        try:
-            async with (
-                Session(self.config) as session,
-                anyio.create_task_group() as cleaning,
-                anyio.create_task_group() as tasks,
-            ):
-                engine = self._engine = Engine(self.config, session, tasks, cleaning)
-                try:
-                    yield self
-                except BaseException as error:
-                    failure = error  # raised below, unchanged: the task groups would wrap it
-                finally:
-                    engine.close()
-                    tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            raise_bare(group, failure)
-        finally:
-            self._engine = None
-            self._is_logged_in = False
-        if failure is not None:
-            raise failure
+    def _ended(self) -> None:
+        self._is_logged_in = False
 
     @property
     def conjunctions(self) -> ConjunctionSearches:
@@ -145,11 +116,6 @@ class AuroraX(AsyncContextManagerMixin):
     def admin(self) -> Administration:
         """What only administrators may do."""
         return Administration(self._open_engine)
-
-    @property
-    def events(self) -> Events:
-        """What happens to this client's requests, for progress displays and logs."""
-        return self._open_engine.events
 
     def run(
         self,
@@ -409,12 +375,6 @@ class AuroraX(AsyncContextManagerMixin):
                 raise InvalidInput(f"headers.{name}", f"{value!r} is not a text")
         texts = {str(name): _param(value) for name, value in (params or {}).items() if value is not None}
         return await session.exchange(method, path, params=texts or None, body=_encoded(body), headers=headers)
-
-    @property
-    def _open_engine(self) -> Engine:
-        if self._engine is None:
-            raise ClientClosed
-        return self._engine
 
 
 @asynccontextmanager

@@ -401,11 +401,12 @@ class Batch:
         may_have_arrived = job.entry.stage is Stage.INTENDED
         if not may_have_arrived:
             job.entry = await journal.intend(job.entry, service.new_request_id())
-        placement = Placement(service, query, job.entry.request_id, self._desk.engine.session)
+        engine = self._desk.engine
+        placement = Placement(service, query, job.entry.request_id, engine.session, engine.room(service))
         self._placements.add(placement)
         try:
             # What is being sent may arrive: a query that was taken is not asked about in the next run.
-            with self._parkable(grace_s=self._desk.engine.config.timeouts.cancel_s):
+            with self._parkable(grace_s=engine.config.timeouts.cancel_s):
                 request_id = await placement.run(ask_first=may_have_arrived)
         except _Parked:
             raise

@@ -13,6 +13,7 @@ from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.events import Event, EventKind, Events
 from aurora_async.engine.poller import Poller
 from aurora_async.engine.protocol import Named, RequestId, Service
+from aurora_async.engine.room import Room
 from aurora_async.engine.submission import Submission
 from aurora_async.errors import AuroraError, ClientClosed
 from aurora_async.http import Session
@@ -43,13 +44,14 @@ class Engine:
         self.poller = Poller(tasks, config.polling, at_once=looks)
         self._cleaning = cleaning
         self._submissions: set[Submission] = set()
+        self._rooms: dict[str, Room] = {}
         self._waits: dict[object, tuple[Service[Any], RequestId]] = {}
         self._closed = False
 
     async def submit(self, service: Service[Any], query: Any, deadline: Deadline) -> RequestId:
         """Submit `query` and return the identifier the service uses; cancelled, it is cancelled there too."""
         self.check_open()
-        submission = Submission(service, query, deadline, self.session, self.canceller)
+        submission = Submission(service, query, deadline, self.session, self.canceller, self.room(service))
         chosen = submission.request_id
         self._submissions.add(submission)
         # It shields itself, so that neither the caller nor a scope around the client cuts it in the middle.
@@ -80,6 +82,10 @@ class Engine:
         """Tell listeners, when there are any."""
         if self.events.heard:
             self.events.emit(Event(kind=kind, service=service.name, request_id=request_id, **facts))
+
+    def room(self, service: Named) -> Room:
+        """Return the room the service has for requests of this kind."""
+        return self._rooms.setdefault(service.name, Room())
 
     def attach(self, key: object, service: Service[Any], request_id: RequestId) -> None:
         """Note that somebody waits for a request: it is cancelled on the service when the client closes."""

@@ -19,13 +19,13 @@ from aurora_async.transfer import Format, Saved, ensure_writable
 from aurora_async.transfer.dataset import Appended, check_append
 from aurora_async.transfer.tables import Records
 
-__all__ = ["Request"]
+__all__ = ["Handle", "Request"]
 
 RecordT = TypeVar("RecordT")
 
 
-class Request(Generic[RecordT]):
-    """One request: `wait()`, then `stream()`, `records()` or `download()`; each of them waits by itself too.
+class Handle:
+    """One request, whatever its result is: looked at, waited for, let go and called off.
 
     Cancelling the task while it waits here cancels the request on the service as well, until `detach()` is called. A
     deadline does not, and what is finished is left as it is.
@@ -36,15 +36,13 @@ class Request(Generic[RecordT]):
         engine: Engine,
         service: Service[Any],
         request_id: RequestId,
-        kind: RecordKind[RecordT],
         *,
         query: Any = None,
         attached: bool = True,
     ) -> None:
-        """Made by a search service's `submit` and `resume`."""
+        """Made by a service's `submit` and `resume`."""
         self._engine = engine
         self._service = service
-        self._kind = kind
         # One that was submitted elsewhere may be over already: it is looked at at once.
         self._since = asyncio.get_running_loop().time() if attached else None
         self._attached = attached
@@ -57,7 +55,7 @@ class Request(Generic[RecordT]):
 
     def __repr__(self) -> str:
         phase = "not looked at yet" if self.status is None else self.status.phase.value
-        return f"<Request {self._service.name} {self.request_id}: {phase}>"
+        return f"<{type(self).__name__} {self._service.name} {self.request_id}: {phase}>"
 
     def detach(self) -> RequestId:
         """Let the request outlive this task and process; the returned identifier is what `resume` takes, anywhere."""
@@ -85,6 +83,83 @@ class Request(Generic[RecordT]):
             DeadlineExceeded: It lives on, and can be waited for again.
         """
         return await self._ready(Deadline(deadline_s))
+
+    def knows(self, status: RequestStatus) -> None:
+        """Take over what another handle of this request has seen, and told of."""
+        self.status = status
+        self._told_ready = status.phase is Phase.READY
+
+    async def _ready(self, deadline: Deadline) -> RequestStatus:
+        """Wait for the end; cancelled meanwhile, the request is cancelled on the service unless detached."""
+        if self.status is None or self.status.phase is not Phase.READY:
+            await self._wait(deadline)
+        assert self.status is not None
+        failure = _failure(self.status)
+        if failure is not None:
+            self._tell(EventKind.ended_by(failure), status=self.status, error=failure)
+            raise failure
+        if not self._told_ready:
+            self._told_ready = True
+            self._tell(EventKind.READY, status=self.status)
+        return self.status
+
+    async def _wait(self, deadline: Deadline) -> None:
+        wait = object()
+        self._waits += 1
+        if self._attached:
+            self._engine.attach(wait, self._service, self.request_id)
+        try:
+            with deadline.scope("waiting for the result", self.request_id):
+                await self._engine.poller.final_status(
+                    self._service,
+                    self.request_id,
+                    likeness=self.request_id if self.query is None else self._service.likeness(self.query),
+                    since=self._since,
+                    on_status=self._saw,
+                )
+        except (AuroraError, GeneratorExit) as error:
+            self._tell(EventKind.ended_by(error), error=error)
+            raise
+        except BaseException as error:
+            if self._attached and self._waits == 1:  # nobody else waits for it
+                await outlast(self._engine.canceller.start(self._service, self.request_id))
+            self._tell(EventKind.ended_by(error), error=error)
+            raise
+        finally:
+            self._waits -= 1
+            self._engine.release(wait)
+
+    def _saw(self, status: RequestStatus) -> None:
+        before = None if self.status is None else self.status.phase
+        self.status = status
+        if status.phase.is_final and (before is None or not before.is_final):
+            self._engine.room(self._service).freed()
+        self._tell(EventKind.POLLED, status=status)
+        if status.phase is Phase.RUNNING and before is not Phase.RUNNING:
+            self._tell(EventKind.RUNNING, status=status)
+
+    def _tell(self, kind: EventKind, **facts: Any) -> None:
+        if kind is EventKind.CANCELLED and not self._attached and not isinstance(facts.get("error"), RequestCancelled):
+            kind = EventKind.LEFT
+        self._engine.emit(kind, self._service, self.request_id, query=self.query, **facts)
+
+
+class Request(Handle, Generic[RecordT]):
+    """One request with records: `wait()`, then `stream()`, `records()` or `download()`; each waits by itself too."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        service: Service[Any],
+        request_id: RequestId,
+        kind: RecordKind[RecordT],
+        *,
+        query: Any = None,
+        attached: bool = True,
+    ) -> None:
+        """Made by a search service's `submit` and `resume`."""
+        super().__init__(engine, service, request_id, query=query, attached=attached)
+        self._kind = kind
 
     async def stream(self, *, deadline_s: float | None = None) -> AsyncGenerator[RecordT, None]:
         """Yield the records as they arrive, in the service's order and in constant memory; waits first."""
@@ -145,11 +220,6 @@ class Request(Generic[RecordT]):
         deadline = Deadline(deadline_s)
         return await (await self._result(deadline)).append(Path(folder), stem, deadline)
 
-    def knows(self, status: RequestStatus) -> None:
-        """Take over what another handle of this request has seen, and told of."""
-        self.status = status
-        self._told_ready = status.phase is Phase.READY
-
     # The same inside a deadline that has begun before.
 
     async def blocks(self, deadline: Deadline, *, again: bool = False) -> AsyncGenerator[list[RecordT], None]:
@@ -176,58 +246,6 @@ class Request(Generic[RecordT]):
         status = await self._ready(deadline)
         outputs = self._service.outputs(status)
         return Result(self._engine.session, outputs, self._kind, self._tell, request_id=self.request_id)
-
-    async def _ready(self, deadline: Deadline) -> RequestStatus:
-        """Wait for the end; cancelled meanwhile, the request is cancelled on the service unless detached."""
-        if self.status is None or self.status.phase is not Phase.READY:
-            await self._wait(deadline)
-        assert self.status is not None
-        failure = _failure(self.status)
-        if failure is not None:
-            self._tell(EventKind.ended_by(failure), status=self.status, error=failure)
-            raise failure
-        if not self._told_ready:
-            self._told_ready = True
-            self._tell(EventKind.READY, status=self.status)
-        return self.status
-
-    async def _wait(self, deadline: Deadline) -> None:
-        wait = object()
-        self._waits += 1
-        if self._attached:
-            self._engine.attach(wait, self._service, self.request_id)
-        try:
-            with deadline.scope("waiting for the result", self.request_id):
-                await self._engine.poller.final_status(
-                    self._service,
-                    self.request_id,
-                    likeness=self.request_id if self.query is None else self._service.likeness(self.query),
-                    since=self._since,
-                    on_status=self._saw,
-                )
-        except (AuroraError, GeneratorExit) as error:
-            self._tell(EventKind.ended_by(error), error=error)
-            raise
-        except BaseException as error:
-            if self._attached and self._waits == 1:  # nobody else waits for it
-                await outlast(self._engine.canceller.start(self._service, self.request_id))
-            self._tell(EventKind.ended_by(error), error=error)
-            raise
-        finally:
-            self._waits -= 1
-            self._engine.release(wait)
-
-    def _saw(self, status: RequestStatus) -> None:
-        before = None if self.status is None else self.status.phase
-        self.status = status
-        self._tell(EventKind.POLLED, status=status)
-        if status.phase is Phase.RUNNING and before is not Phase.RUNNING:
-            self._tell(EventKind.RUNNING, status=status)
-
-    def _tell(self, kind: EventKind, **facts: Any) -> None:
-        if kind is EventKind.CANCELLED and not self._attached and not isinstance(facts.get("error"), RequestCancelled):
-            kind = EventKind.LEFT
-        self._engine.emit(kind, self._service, self.request_id, query=self.query, **facts)
 
 
 def _failure(status: RequestStatus) -> RequestError | None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Sequence,
+)
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -25,7 +34,7 @@ QueryT = TypeVar("QueryT")
 
 @attrs.frozen(kw_only=True)
 class Outcome(Generic[QueryT]):
-    """How one query of a run ended: `records` or `saved`, or the `error` that stopped it."""
+    """How one query of a run ended: `records`, `saved` or `files`, or the `error` that stopped it."""
 
     index: int
     """Place of the query in what `run` was given, from 0."""
@@ -36,6 +45,8 @@ class Outcome(Generic[QueryT]):
     """The records, unless they were saved."""
     saved: Saved | None = None
     """The file, when the run was given a folder."""
+    files: Sequence[Any] | None = attrs.field(default=None, repr=False)
+    """What became of each file, where a request has many of them."""
     error: AuroraError | None = None
     seconds: float = 0.0
     """From submission to the last byte."""
@@ -59,6 +70,7 @@ class Work:
     request_id: RequestId | None = None
     records: Records[Any] | None = None
     saved: Saved | None = None
+    files: Sequence[Any] | None = None
 
 
 class Run(Generic[QueryT]):
@@ -196,6 +208,7 @@ class _State(Generic[QueryT]):
             request_id=work.request_id,
             records=work.records,
             saved=work.saved,
+            files=work.files,
             error=failure,
             seconds=anyio.current_time() - started,
         )

@@ -10,7 +10,9 @@ import anyio
 from aurora_async.engine.cancel import Canceller
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.protocol import RequestId, Service
+from aurora_async.engine.room import Room
 from aurora_async.errors import (
+    AtCapacity,
     AuroraError,
     ClientClosed,
     Conflict,
@@ -36,7 +38,9 @@ class Placement:
     it says no.
     """
 
-    def __init__(self, service: Service[Any], query: Any, request_id: RequestId | None, session: Session) -> None:
+    def __init__(
+        self, service: Service[Any], query: Any, request_id: RequestId | None, session: Session, room: Room
+    ) -> None:
         self.request_id = request_id
         self.may_exist = False
         """The service may have the request."""
@@ -44,6 +48,7 @@ class Placement:
         """Set it, and nothing new is sent."""
         self._service = service
         self._query = query
+        self._room = room
         self._config = session.config
         self._policy = session.retry_policy
 
@@ -60,7 +65,7 @@ class Placement:
         while True:
             left -= 1
             try:
-                return await self._service.submit(self._query, self.request_id, sending=self._sending)
+                return await self._room.enter(self._submit)
             except AuroraError as error:
                 if _was_refused(error):
                     self.may_exist = False
@@ -76,8 +81,17 @@ class Placement:
                     raise
             await anyio.sleep(next(waits))
 
-    def _sending(self) -> None:
-        self.may_exist = True
+    async def _submit(self, is_our_turn: bool) -> RequestId:
+        def sending() -> None:
+            if self._room.is_full and not is_our_turn:
+                raise AtCapacity("others were refused just now")
+            self.may_exist = True
+
+        try:
+            return await self._service.submit(self._query, self.request_id, sending=sending)
+        except AtCapacity:
+            self.may_exist = False
+            raise
 
     async def _known_as(self, request_id: RequestId) -> RequestId | None:
         """Ask until the service says whether it knows the request; None when it does not.
@@ -103,13 +117,19 @@ class Submission:
     """One placement in a task of its own, which outlives the cancellation of its caller and of the client."""
 
     def __init__(
-        self, service: Service[Any], query: Any, deadline: Deadline, session: Session, canceller: Canceller
+        self,
+        service: Service[Any],
+        query: Any,
+        deadline: Deadline,
+        session: Session,
+        canceller: Canceller,
+        room: Room,
     ) -> None:
         self._service = service
         self._deadline = deadline
         self._cancel_s = session.config.timeouts.cancel_s
         self._canceller = canceller
-        self._placement = Placement(service, query, service.new_request_id(), session)
+        self._placement = Placement(service, query, service.new_request_id(), session, room)
         self._error: Exception | None = None
         self._accepted = False
         self._scope = anyio.CancelScope(deadline=deadline.at, shield=True)
