@@ -22,7 +22,7 @@ import attrs
 from aurora_async.engine.core import Engine
 from aurora_async.engine.events import EventKind
 from aurora_async.engine.folder import JOURNAL, BatchFolder, BatchStatus, Flaw
-from aurora_async.engine.handle import Request
+from aurora_async.engine.handle import Handle
 from aurora_async.engine.journal import Entry, Journal, LeaseLost, Planned, Stage, read_journal
 from aurora_async.engine.manager import Run, Work
 from aurora_async.engine.places import PROBE, STAGING, LocalPlace, Paths, Place
@@ -58,7 +58,7 @@ _PASSING = (TransportError, ServerError, TooManyRequests, IncompleteBody, Transf
 # What is wrong with everything: the run ends.
 _FATAL = (TargetNotWritable, Unauthorized, Forbidden, MissingExtra)
 # What decides what the files hold: the same in every run.
-_BINDING = ("service", "format", "response_format", "outputs", "dataset")
+_BINDING = ("service", "format", "response_format", "outputs", "dataset", "lists_files")
 _ROUNDS = 3
 # So many queries in a row for which the service could not be reached say that it is no use to try the others.
 _UNREACHABLE_AFTER = 10
@@ -75,6 +75,8 @@ class Order:
     query: Mapping[str, Any]
     target: str
     """Where the file goes: a path, or an address."""
+    path: str = ""
+    """What the file is called in the end, below the batch's folder."""
     format: Format
     response_format: Mapping[str, Any] | None = None
     status: RequestStatus | None = None
@@ -101,7 +103,7 @@ class Desk(Protocol):
     def service(self, kind: str) -> Service[Any]:
         """Return the kind of request."""
 
-    def request(self, kind: str, request_id: RequestId, query: Any, *, is_new: bool) -> Request[Any]:
+    def request(self, kind: str, request_id: RequestId, query: Any, *, is_new: bool) -> Handle:
         """Return a handle of a request; `is_new` when it was submitted just now."""
 
     async def cut(self, query: Planned) -> Planned:
@@ -656,6 +658,7 @@ class Batch:
             request_id=request_id,
             query=entry.query,
             target=self._place_of(entry).target(_staged(entry, format)),
+            path=entry.path,
             format=format,
             response_format=self._desk.asked_format(entry),
             status=status,
@@ -702,7 +705,8 @@ def _staged(entry: Entry, format: Format) -> str:
 
 
 def _about(query: Planned | Entry) -> str:
-    return f"{query.path!r} of {query.kind} {query.query.get('start')} to {query.query.get('end')}"
+    about = f"{query.path!r} of {query.kind}"
+    return f"{about} {query.query['start']} to {query.query['end']}" if "start" in query.query else about
 
 
 def _number_of(staged: str) -> int | None:

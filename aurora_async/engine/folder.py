@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -182,7 +182,17 @@ class BatchFolder:
                 problem = _problem(self.path / row.path, row) if store is None else _problem_there(store, row)
                 if problem is not None:
                     flaws.append(Flaw(row.path, problem))
+                elif facts.get("lists_files"):
+                    flaws += self._flaws_of_files(row.path)
         return flaws
+
+    def _flaws_of_files(self, index: str) -> Iterator[Flaw]:
+        """Compare the files that one file lists with what it says of them."""
+        for one in json.loads((self.path / index).read_bytes())["files"]:
+            said = _Said(one["bytes"], one["sha256"])
+            problem = _problem(self.path / one["path"], said, index)
+            if problem is not None:
+                yield Flaw(one["path"], problem)
 
 
 def _problem_there(store: Store, row: ManifestRow) -> str | None:
@@ -195,22 +205,30 @@ def _problem_there(store: Store, row: ManifestRow) -> str | None:
         return f"cannot be read: {error}"
 
 
-def _problem(path: Path, row: ManifestRow) -> str | None:
+@attrs.frozen
+class _Said:
+    """What one file says of another."""
+
+    bytes: int | None
+    sha256: str | None
+
+
+def _problem(path: Path, said: _Said | ManifestRow, by: str = "the manifest") -> str | None:
     try:
         size = path.stat().st_size
     except OSError as error:
         return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-    return _difference(size, row) or _difference_inside(digest_file(path), row)
+    return _difference(size, said, by) or _difference_inside(digest_file(path), said, by)
 
 
-def _difference(size: int, row: ManifestRow) -> str | None:
-    return None if size == row.bytes else f"has {size:,} bytes, the manifest says {row.bytes:,}"
+def _difference(size: int, said: _Said | ManifestRow, by: str = "the manifest") -> str | None:
+    return None if size == said.bytes else f"has {size:,} bytes, {by} says {said.bytes:,}"
 
 
-def _difference_inside(sha256: str | None, row: ManifestRow) -> str | None:
+def _difference_inside(sha256: str | None, said: _Said | ManifestRow, by: str = "the manifest") -> str | None:
     if sha256 is None:
         return "cannot be read"
-    return None if sha256 == row.sha256 else f"has the SHA-256 {sha256}, the manifest says {row.sha256}"
+    return None if sha256 == said.sha256 else f"has the SHA-256 {sha256}, {by} says {said.sha256}"
 
 
 def _status(folder: Path, entries: Sequence[Entry], rows: Sequence[ManifestRow]) -> BatchStatus:
@@ -289,6 +307,10 @@ def _write(path: Path, data: bytes) -> None:
     raise TargetNotWritable("", path, "cannot be written: its folder is emptied all the time")
 
 
+def _span(row: ManifestRow) -> str:
+    return f" ({row.start} to {row.end})" if row.start else ""
+
+
 def _plural(count: int, one: str) -> str:
     return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
 
@@ -313,7 +335,7 @@ def _report(facts: Mapping[str, Any], status: BatchStatus, rows: Records[Manifes
     ):
         if chosen:
             lines += ["", f"## {title}: {len(chosen):,}", ""]
-            lines += [f"- {row.path} ({row.start} to {row.end}): {row.reason}" for row in chosen]
+            lines += [f"- {row.path}{_span(row)}: {row.reason}" for row in chosen]
     kinds = Counter(row.kind for row in rows)
     lines += ["", "## Files", "", "| kind | queries | done | records | bytes |", "| --- | ---: | ---: | ---: | ---: |"]
     for kind, count in sorted(kinds.items()):

@@ -117,6 +117,39 @@ _MIGRATIONS = (
         is_on INTEGER NOT NULL
     );
     """,
+    """
+    CREATE TABLE jsoc_addresses (
+        address TEXT PRIMARY KEY,
+        name TEXT,
+        asked_us INTEGER NOT NULL
+    );
+    CREATE TABLE jsoc_exports (
+        number INTEGER PRIMARY KEY,
+        request_id TEXT NOT NULL UNIQUE,
+        address TEXT NOT NULL,
+        ip_address TEXT NOT NULL,
+        query TEXT NOT NULL,
+        fingerprint TEXT,
+        requested_us INTEGER NOT NULL,
+        due_us INTEGER,
+        status INTEGER NOT NULL,
+        error TEXT,
+        expires_us INTEGER,
+        records INTEGER NOT NULL,
+        megabytes INTEGER NOT NULL
+    );
+    CREATE INDEX jsoc_exports_pending ON jsoc_exports (number) WHERE status = 2;
+    CREATE INDEX jsoc_exports_by_content ON jsoc_exports (fingerprint) WHERE fingerprint IS NOT NULL;
+    CREATE TABLE jsoc_export_files (
+        export INTEGER NOT NULL REFERENCES jsoc_exports (number) ON DELETE CASCADE,
+        filename TEXT NOT NULL,
+        recnum INTEGER NOT NULL,
+        sunum INTEGER NOT NULL,
+        slot INTEGER NOT NULL,
+        segment TEXT NOT NULL,
+        PRIMARY KEY (export, filename)
+    ) WITHOUT ROWID;
+    """,
 )
 """One script per schema version; a released one is never changed, the next is added below it."""
 
@@ -391,6 +424,10 @@ class Store:
         return self._apply_logged(lambda connection: connection.execute(sql, (is_on,)) and None, "maintenance mode")
 
     # Reading --------------------------------------------------------------------------------------------------------
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        return self._database.read(sql, values)
 
     def _searches(self, rest: str, values: Sequence[Any] = ()) -> list[SearchRow]:
         rows = self._database.read(f"{_SELECT} {rest}", values)
