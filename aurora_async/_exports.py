@@ -39,6 +39,7 @@ from aurora_async.engine import (
     Stage,
 )
 from aurora_async.engine.cluster import Cluster, open_cluster
+from aurora_async.jsoc import Download, Export, ExportQuery, Jsoc, JsocServer, RecordSet, RecordTable, TaiTime
 from aurora_async.times import TimeRange
 from aurora_async.transfer import Fetched, FetchOptions, FetchOutcome, File, Saved, fetch, fetch_many
 
@@ -55,12 +56,15 @@ __all__ = [
     "DataProduct",
     "DataProductQuery",
     "DataSource",
+    "Download",
     "Entry",
     "Ephemeris",
     "EphemerisQuery",
     "Event",
     "EventKind",
     "EventsBlock",
+    "Export",
+    "ExportQuery",
     "FetchOptions",
     "FetchOutcome",
     "Fetched",
@@ -68,6 +72,8 @@ __all__ = [
     "File",
     "Flaw",
     "GroundBlock",
+    "Jsoc",
+    "JsocServer",
     "Limits",
     "Location",
     "MetadataExpression",
@@ -78,6 +84,8 @@ __all__ = [
     "Plan",
     "PlannedSearch",
     "Polling",
+    "RecordSet",
+    "RecordTable",
     "Request",
     "RequestStatus",
     "Retries",
@@ -85,6 +93,7 @@ __all__ = [
     "Saved",
     "SpaceBlock",
     "Stage",
+    "TaiTime",
     "TimeRange",
     "Timeouts",
     "fetch",

@@ -40,7 +40,8 @@
             ├── TargetExists
             └── DiskFull
 
-A service adds what only it can raise: `aurorax.NoSuchSource`, `aurorax.UploadFailed`.
+A service adds what only it can raise: `aurorax.NoSuchSource`, `aurorax.UploadFailed`; those of JSOC are drawn in
+`jsoc.errors`.
 
 Each fact in a message is also an attribute. Only `http` and the `wire` modules turn foreign errors into these.
 """

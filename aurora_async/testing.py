@@ -1,4 +1,4 @@
-"""A pytest plugin: AuroraX on this computer, going wrong on demand, for tests of programs that use it.
+"""A pytest plugin: AuroraX and JSOC on this computer, going wrong on demand, for tests of programs that use them.
 
 It comes with the package (and needs its extra `server`); nothing has to be imported or configured.
 
@@ -22,7 +22,10 @@ Fixtures:
     aurora_client: An open `aurora_async.AuroraX`, for tests under pytest-asyncio (in its mode `auto`, or marked with
         `pytest.mark.asyncio`) or anyio's plugin.
     aurora_sync_client: An open `aurora_async.sync.AuroraX`, for tests that are plain functions.
-    aurora_config: The `aurora_async.Config` of both clients: they try again sooner than others. Define it yourself for
+    jsoc_client: An open `aurora_async.Jsoc` with a registered address, otherwise like `aurora_client`. Exports are
+        submitted at `*/jsoc_fetch`, and `/SUM*` are their files.
+    jsoc_sync_client: An open `aurora_async.sync.Jsoc`.
+    aurora_config: The `aurora_async.Config` of all clients: they try again sooner than others. Define it yourself for
         an API key or other waits.
     aurora_server_settings: Fields of `ServiceSettings` as a dictionary, such as `{"server_time_s": 2}`. Define it
         yourself, with the scope of the server.
@@ -39,16 +42,16 @@ import fnmatch
 import inspect
 import types
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import urlencode
 
 import pytest
 
 if TYPE_CHECKING:
-    from aurora_async import AuroraX, Config, sync
+    from aurora_async import AuroraX, Config, Jsoc, sync
     from aurora_async.server.app import LocalService
     from aurora_async.server.faults import Fault, Faults, Seen
     from aurora_async.server.rules import FaultRule, Place
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
 __all__ = ["FaultScript", "LocalServer", "Which"]
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 _SCOPES = ("session", "package", "module", "class", "function")
 
@@ -64,12 +68,12 @@ class LocalServer:
     """The local services in a thread: `with LocalServer() as server: … server.base_url …`.
 
     Args:
-        settings: Fields of `aurora_async.server.app.ServiceSettings`. Searches are computed in threads unless
-            `workers` says otherwise.
+        settings: Fields of `aurora_async.server.app.ServiceSettings`, of which `jsoc` may be a dictionary of fields of
+            `JsocSettings`. Searches are computed in threads, and exports take no time, unless they say otherwise.
     """
 
     def __init__(self, **settings: Any) -> None:
-        self._settings = {"workers": 0, "product_urls": "local", **settings}
+        self._settings = {"workers": 0, "product_urls": "local", "jsoc": {}, **settings}
         self._exits = ExitStack()
         self._service: LocalService | None = None
 
@@ -82,7 +86,7 @@ class LocalServer:
         from aurora_async.errors import MissingExtra
 
         try:
-            from aurora_async.server.app import LocalService, ServiceSettings
+            from aurora_async.server.app import JsocSettings, LocalService, ServiceSettings
             from aurora_async.server.rules import refuse_unknown
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
@@ -90,7 +94,11 @@ class LocalServer:
                 raise
             raise MissingExtra("server", missing) from error
         refuse_unknown(self._settings, list(inspect.signature(ServiceSettings).parameters), "ServiceSettings.")
-        service = LocalService(ServiceSettings(**self._settings))
+        settings = dict(self._settings)
+        if isinstance(jsoc := settings["jsoc"], Mapping):
+            refuse_unknown(jsoc, list(inspect.signature(JsocSettings).parameters), "ServiceSettings.jsoc.")
+            settings["jsoc"] = JsocSettings(**{"export_s": 0.0, "registration_s": 0.2, **jsoc})
+        service = LocalService(ServiceSettings(**settings))
         with ExitStack() as exits:
             portal = exits.enter_context(start_blocking_portal("asyncio"))
             exits.enter_context(portal.wrap_async_context_manager(service))
@@ -112,6 +120,11 @@ class LocalServer:
     def base_url(self) -> str:
         """What a client is given: `http://127.0.0.1:PORT`."""
         return self._running.base_url
+
+    @property
+    def email(self) -> str | None:
+        """An address that is registered for exports, None if the settings name none."""
+        return next(iter(self._running.settings.jsoc.addresses), None)
 
     @property
     def faults(self) -> Faults:
@@ -339,26 +352,26 @@ class FaultScript:
             which.setdefault("skip", 1)
         return self.add(path=path, version=version, kept=kept, overlook="If-Range" if mixed else (), **which)
 
-    # Searches -------------------------------------------------------------------------------------------------------
+    # Searches and exports ---------------------------------------------------------------------------------------------
 
     @_worded
-    def never_finishes(self, path: str = "*/search", **which: Unpack[Which]) -> Fault:
-        """Have searches that are submitted never end."""
+    def never_finishes(self, path: str = "*", **which: Unpack[Which]) -> Fault:
+        """Have searches and exports that are submitted never end."""
         return self.add(path=path, never_finishes=True, **which)
 
     @_worded
-    def fails(self, path: str = "*/search", *, text: str = "a scripted fault", **which: Unpack[Which]) -> Fault:
-        """Have searches that are submitted end in an error, with `text` in their log."""
+    def fails(self, path: str = "*", *, text: str = "a scripted fault", **which: Unpack[Which]) -> Fault:
+        """Have searches and exports that are submitted end in an error, with `text` in its log or as its error."""
         return self.add(path=path, error_condition=text, **which)
 
     @_worded
-    def expires(self, path: str = "*/search", **which: Unpack[Which]) -> Fault:
-        """Have searches that are submitted lose their results as they end."""
+    def expires(self, path: str = "*", **which: Unpack[Which]) -> Fault:
+        """Have searches and exports that are submitted lose their results as they end."""
         return self.add(path=path, expired=True, **which)
 
     @_worded
-    def wrong_count(self, path: str = "*/search", *, off: int, **which: Unpack[Which]) -> Fault:
-        """Have searches that are submitted promise `off` results more than they have, or (below 0) fewer."""
+    def wrong_count(self, path: str = "*", *, off: int, **which: Unpack[Which]) -> Fault:
+        """Have what is submitted promise `off` results or files more than it has, or (below 0) fewer."""
         return self.add(path=path, result_count_off=off, **which)
 
 
@@ -379,7 +392,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
         # In its strict mode it takes care of its own fixtures only, and this module must not need it.
         fixtures = types.ModuleType("aurora_async.testing.asyncio")
-        fixtures.__dict__["fixture"] = pytest_asyncio.fixture(_open_client, name="_aurora_client_asyncio")
+        for name, opening in (("aurora", _open_aurora), ("jsoc", _open_jsoc)):
+            fixtures.__dict__[name] = pytest_asyncio.fixture(opening, name=f"_{name}_client_asyncio")
         config.pluginmanager.register(fixtures, "aurora-async-asyncio")
 
 
@@ -433,42 +447,76 @@ def aurora_sync_client(aurora_config: Config) -> Iterator[sync.AuroraX]:
 
 
 @pytest.fixture
+def jsoc_sync_client(aurora_config: Config, aurora_server: LocalServer) -> Iterator[sync.Jsoc]:
+    """A blocking client of the JSOC of `aurora_server`."""
+    from aurora_async.sync import Jsoc
+
+    with Jsoc(aurora_config, email=aurora_server.email) as client:
+        yield client
+
+
+@pytest.fixture
 def aurora_client(request: pytest.FixtureRequest) -> AuroraX:
     """A client of `aurora_server`, open in the event loop of the test."""
+    client: AuroraX = _open_in_loop(request, "aurora", "AuroraX")
+    return client
+
+
+@pytest.fixture
+def jsoc_client(request: pytest.FixtureRequest) -> Jsoc:
+    """A client of the JSOC of `aurora_server`, open in the event loop of the test."""
+    client: Jsoc = _open_in_loop(request, "jsoc", "Jsoc")
+    return client
+
+
+def _open_in_loop(request: pytest.FixtureRequest, service: str, name: str) -> Any:
+    """Have a client opened by whichever plugin runs the test."""
     if "anyio_backend" in request.fixturenames:
         if request.getfixturevalue("anyio_backend_name") != "asyncio":
             pytest.skip("aurora_async runs on asyncio")
-        name = "_aurora_client_anyio"
+        plugin = "anyio"
     elif request.config.pluginmanager.hasplugin("asyncio"):
         if inspect.iscoroutinefunction(request.function) and request.node.get_closest_marker("asyncio") is None:
             pytest.fail(
                 "nobody runs this test: mark it with pytest.mark.asyncio, or set asyncio_mode = auto", pytrace=False
             )
-        name = "_aurora_client_asyncio"
+        plugin = "asyncio"
     else:
         pytest.fail(
-            "aurora_client needs pytest-asyncio, or a test that is marked with pytest.mark.anyio;"
-            " in other tests use aurora_sync_client, or open AuroraX(aurora_config) yourself",
+            f"{service}_client needs pytest-asyncio, or a test that is marked with pytest.mark.anyio;"
+            f" in other tests use {service}_sync_client, or open {name}(aurora_config) yourself",
             pytrace=False,
         )
-    client: AuroraX = request.getfixturevalue(name)
-    return client
+    return request.getfixturevalue(f"_{service}_client_{plugin}")
 
 
-async def _open_client(aurora_config: Config) -> AsyncIterator[AuroraX]:
-    import asyncio
-
+async def _open_aurora(aurora_config: Config) -> AsyncIterator[AuroraX]:
     from aurora_async import AuroraX
 
-    opened: asyncio.Future[AuroraX] = asyncio.get_running_loop().create_future()
+    async with _held(AuroraX(aurora_config)) as client:
+        yield client
+
+
+async def _open_jsoc(aurora_config: Config, aurora_server: LocalServer) -> AsyncIterator[Jsoc]:
+    from aurora_async import Jsoc
+
+    async with _held(Jsoc(aurora_config, email=aurora_server.email)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _held(client: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """Open and close a client in one task: pytest-asyncio ends a fixture in another task than it began in."""
+    import asyncio
+
+    opened: asyncio.Future[T] = asyncio.get_running_loop().create_future()
     leave = asyncio.Event()
 
     async def hold() -> None:
-        async with AuroraX(aurora_config) as client:
-            opened.set_result(client)
+        async with client as entered:
+            opened.set_result(entered)
             await leave.wait()
 
-    # One task opens and closes it: pytest-asyncio ends a fixture in another task than it began in.
     holding = asyncio.create_task(hold())
     either: list[asyncio.Future[Any]] = [holding, opened]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -481,4 +529,5 @@ async def _open_client(aurora_config: Config) -> AsyncIterator[AuroraX]:
         await holding
 
 
-_aurora_client_anyio = pytest.fixture(_open_client, name="_aurora_client_anyio")
+_aurora_client_anyio = pytest.fixture(_open_aurora, name="_aurora_client_anyio")
+_jsoc_client_anyio = pytest.fixture(_open_jsoc, name="_jsoc_client_anyio")

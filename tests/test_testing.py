@@ -254,6 +254,53 @@ def test_a_fault_says_what_it_has_done() -> None:
     assert repr(fault).endswith(": struck once, 2 requests came by>")
 
 
+def test_jsoc_has_clients_of_its_own(project: Project) -> None:
+    """For tests of all kinds; an address is registered, exports take no time, and faults act on them."""
+    conftest = """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def aurora_server_settings():
+            return {"jsoc": {"max_pending": 3}}
+    """
+    tests = """
+        import pytest
+        from aurora_async import Jsoc
+        from aurora_async.errors import AuroraError
+
+        HOUR = "hmi.m_720s[2013.07.03_08:42_TAI/1h]{magnetogram}"
+
+        @pytest.mark.asyncio
+        async def test_async(jsoc_client, aurora_faults, tmp_path):
+            cut = aurora_faults.cut("/SUM*", times=1)
+            assert isinstance(jsoc_client, Jsoc)
+            saved = await jsoc_client.download(HOUR, tmp_path, protocol="fits")
+            assert saved.ok and len(saved.paths) == 5 and cut.hits == 1
+
+        def test_blocking(jsoc_sync_client, aurora_faults, tmp_path):
+            aurora_faults.fails("*/jsoc_fetch", text="no disk left")
+            with pytest.raises(AuroraError, match="no disk left"):
+                jsoc_sync_client.download(HOUR, tmp_path, protocol="fits", method="url-tar")
+
+        @pytest.mark.anyio
+        async def test_anyio(jsoc_client):
+            assert await jsoc_client.count("hmi.v_45s[2013.07.03_08:42_TAI/3m]") == 4
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+    """
+    project.write(conftest=conftest, test_users=tests)
+    code, counts, said = project.pytest()
+    assert (code, counts) == (0, {"passed": 3}), said
+
+
+def test_a_setting_of_jsoc_that_is_misspelt_is_told_the_right_one() -> None:
+    """Also where they are given as a dictionary."""
+    with pytest.raises(InvalidInput, match=r"^ServiceSettings\.jsoc\.exports_s: is unknown; do you mean export_s\?$"):
+        LocalServer(jsoc={"exports_s": 2}).__enter__()
+
+
 def test_a_server_runs_outside_pytest_too() -> None:
     """In a notebook or a script, next to a loop or without one."""
     server = LocalServer()

@@ -19,6 +19,7 @@ COMPLETE_VARIABLE = "_AURORA_ASYNC_COMPLETE"
 _HEADINGS = {
     "Searches": ("conjunctions", "ephemeris", "data-products", "batch"),
     "What there is": ("sources", "availability"),
+    "The Sun": ("jsoc",),
     "Files": ("fetch",),
     "The server": ("check", "request", "time-zones", "to-utc", "requests", "accounts"),
     "This computer": ("demo", "serve", "completion", "aurorax-cli"),
@@ -30,6 +31,7 @@ _LAZY = {
     "batch": ("batch:batch", "Many searches in a folder, stopped and gone on with at any moment."),
     "sources": ("sources:sources", "Spacecraft, instruments and event lists."),
     "availability": ("availability:availability", "How many records there are, day by day."),
+    "jsoc": ("jsoc:jsoc", "Series, records and files of JSOC (HMI, AIA, MDI, IRIS)."),
     "fetch": ("fetch:fetch", "Fetch files from URLs, and go on where it stopped."),
     "check": ("utilities:check", "See whether the server answers, and your key is accepted."),
     "request": ("utilities:request", "Send any request and print the answer."),
@@ -74,7 +76,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
               help="Show the version and exit.")  # fmt: skip
 @common_options()
 def root() -> None:
-    """Search AuroraX: conjunctions, ephemeris and data products; look up and load its data.
+    """Search AuroraX: conjunctions, ephemeris and data products; look up and load its data. Query and export JSOC's.
 
     \b
     New here? This needs no network and no account:
@@ -86,6 +88,10 @@ def root() -> None:
       aurora-async ephemeris search query.json --out - | jq '.[0].epoch'
       aurora-async sources list --program swarm
     \b
+    Images of the Sun are records of a series, which are exported to files:
+      aurora-async jsoc query 'hmi.v_45s[2013.07.03_08:42_TAI/3m]' -k T_OBS
+      aurora-async jsoc export 'hmi.v_45s[2013.07.03_08:42_TAI/3m]' --dir files
+    \b
     A server of your own, for trying things out:
       aurora-async serve --port 8080
       aurora-async --base-url http://127.0.0.1:8080 conjunctions search query.json
@@ -95,7 +101,7 @@ def root() -> None:
     """
 
 
-@root.command(short_help="Run a server of your own that speaks AuroraX's protocol.")
+@root.command(short_help="Run a server of your own that speaks AuroraX's and JSOC's protocols.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=WholeNumber(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
@@ -117,16 +123,28 @@ def root() -> None:
               help="Let things go wrong by the rules in this TOML or JSON file.")  # fmt: skip
 @click.option("--product-urls", type=click.Choice(["published", "local"]), default="published", show_default=True,
               help="Where data products' URLs lead: to the real files, or to made-up ones here.")  # fmt: skip
+@click.option("--jsoc-address", "jsoc_addresses", multiple=True, metavar="EMAIL",
+              help="An address that may export; may be repeated.  [default: demo@example.com]")  # fmt: skip
+@click.option("--jsoc-export-time", "jsoc_export_s", type=Number(0), default=0.5, show_default=True, metavar="SECONDS",
+              help="How long an export takes that is not answered at once.")  # fmt: skip
+@click.option("--jsoc-max-pending", type=WholeNumber(1), metavar="N",
+              help="Refuse (status 7) more pending exports of an address than this.")  # fmt: skip
+@click.option("--jsoc-max-mb", type=WholeNumber(0), default=100_000, show_default=True, metavar="MB",
+              help="Refuse (status 3) exports of more than this, by the sizes of the real files.")  # fmt: skip
+@click.option("--jsoc-offline", multiple=True, metavar="SERIES",
+              help="Refuse (status 25) exports of this series, as of files on tape; may be repeated.")  # fmt: skip
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @common_options(service=False)
 def serve(
     host: str, port: int, data_dir: Path | None, keys: tuple[str, ...], people: tuple[str, ...], maintenance: bool,
-    workers: int | None, server_time_s: float, faults_file: Path | None, product_urls: str, until_stdin_closes: bool,
+    workers: int | None, server_time_s: float, faults_file: Path | None, product_urls: str,
+    jsoc_addresses: tuple[str, ...], jsoc_export_s: float, jsoc_max_pending: int | None, jsoc_max_mb: int,
+    jsoc_offline: tuple[str, ...], until_stdin_closes: bool,
 ) -> None:  # fmt: skip
     """Run the local services until Ctrl-C or SIGTERM.
 
-    Prints "listening on http://HOST:PORT" when they are ready. They speak AuroraX's protocol; positions and footprints
-    are computed (SGP4, IGRF and T89c) and are not AuroraX's own.
+    Prints "listening on http://HOST:PORT" when they are ready. They speak AuroraX's and JSOC's protocols; positions,
+    footprints, values and images are computed, and are not AuroraX's or JSOC's own.
 
     Reading needs no account. To try out uploads and administration as well:
 
@@ -146,6 +164,13 @@ def serve(
       cut_at = 0.5
 
     While it runs, GET, POST and DELETE at /_local/faults show, add and remove such rules.
+
+    Exports of JSOC are made for addresses that are registered:
+
+    \b
+      aurora-async serve --jsoc-address me@example.com --jsoc-max-pending 3
+      aurora-async jsoc export 'hmi.m_720s[2013.07.03_08:42_TAI/1h]' \\
+        --base-url http://127.0.0.1:8080 --email me@example.com
     """
     from aurora_async.cli.serve import serve
 
@@ -160,6 +185,13 @@ def serve(
         server_time_s=server_time_s,
         faults_file=faults_file,
         product_urls=product_urls,
+        jsoc={
+            "addresses": jsoc_addresses,
+            "export_s": jsoc_export_s,
+            "max_pending": jsoc_max_pending,
+            "max_megabytes": jsoc_max_mb,
+            "offline": jsoc_offline,
+        },
         until_stdin_closes=until_stdin_closes,
     )
 

@@ -57,6 +57,8 @@ class Common:
     base_url: str | None = None
     api_key: str | None = attrs.field(default=None, repr=lambda key: "None" if key is None else "***")
     login: str | None = None
+    server: str | None = None
+    email: str | None = None
     quiet: bool = False
     debug: bool = False
     aftermath: str = ""
@@ -137,7 +139,7 @@ def _told(error: BaseException, common: Common) -> int:
         with suppress(OSError):
             if isinstance(error, click.Abort) and sys.stderr.isatty():
                 click.echo(err=True)  # the cursor stands behind the question
-            click.echo(f"{PROGRAM}: error: {one_line(text)}", err=True)
+            click.echo(f"{PROGRAM}: error: {_pointed(error) or one_line(text)}", err=True)
     _forget_unwritten(sys.stdout)
     return code
 
@@ -174,6 +176,13 @@ def _verdict(error: BaseException) -> tuple[int, str]:
         case _:
             said = f": {error}" if str(error) else ""
             return 1, f"unexpected {type(error).__name__}{said}; please report it with what --debug prints"
+
+
+def _pointed(error: BaseException) -> str:
+    """Return the lines of an error that points at a character of what was typed; those of others are one line."""
+    if not isinstance(error, AuroraError) or not hasattr(error, "position"):
+        return ""
+    return "\n".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", line) for line in str(error).splitlines())
 
 
 def one_line(text: str) -> str:

@@ -41,7 +41,7 @@ from aurora_async.http import Session, shown_url
 from aurora_async.transfer import Fetched, Fetcher, FetchOptions, FetchOutcome, File
 from aurora_async.transfer.fetch import Exists
 
-__all__ = ["fetch_products", "fetch_urls"]
+__all__ = ["fetch_products", "fetch_urls", "print_failures"]
 
 T = TypeVar("T")
 
@@ -190,11 +190,11 @@ def _tell(
     known = f", {numbers.count(there)} of them there already" if there else ""
     note(common, f"{numbers.plural(len(got), 'file')}{known}; {size} fetched")
     if failed:
-        _print_failures(failed)
+        print_failures(failed)
         raise Failed(f"{len(failed)} of {numbers.plural(len(outcomes), 'file')} could not be fetched")
 
 
-def _print_failures(failed: Sequence[tuple[str, AuroraError]]) -> None:
+def print_failures(failed: Sequence[tuple[str, AuroraError]]) -> None:
     """Print a table on stderr, as wide as its texts where that is no terminal; the same reason is told once."""
     groups: dict[str, list[str]] = {}
     for url, error in failed:

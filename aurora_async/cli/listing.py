@@ -99,6 +99,12 @@ class Listing:
     limit: int | None = None
     as_json: bool = False
 
+    def fits(self, records: Sequence[Any]) -> bool:
+        """Say whether all columns have room side by side."""
+        room = _terminal_width()
+        widths = [max(len(one.title), *(len(one.show(one.value(it))) for it in records)) for one in self.columns]
+        return room is None or sum(widths) + _GAP * (len(widths) - 1) <= room
+
     def print(self, common: Common, records: Iterable[Any], *, empty: str) -> None:
         """Print records. `empty` is what stderr says when there are none: what was asked, and what to try."""
         found = list(records)

@@ -28,6 +28,7 @@ __all__ = [
     "confirm",
     "json_option",
     "listing_options",
+    "remember",
     "yes_option",
 ]
 
@@ -148,14 +149,14 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask first.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is deleted; `--yes` has answered already."""
+def confirm(question: str, *, yes: bool, otherwise: str = "nothing was deleted") -> None:
+    """Ask before something is deleted; `--yes` has answered already. `otherwise` is what is said after a no."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} There is no terminal to ask on: add --yes")
     if not click.confirm(question, err=True):
-        raise Failed("nothing was deleted")
+        raise Failed(otherwise)
 
 
 def listing_options(columns: Sequence[Column], *, sort: str | None = None) -> Callable[[FunctionT], Any]:
@@ -182,7 +183,8 @@ def listing_options(columns: Sequence[Column], *, sort: str | None = None) -> Ca
     return add
 
 
-def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+def remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Keep a shared option in `Common`: the callback of them all."""
     # Nearer to the end of the line wins; not given there, what stood before the command's name holds.
     if value is None or value is False:
         return
@@ -198,17 +200,17 @@ def common_options(*, service: bool = True) -> Callable[[FunctionT], FunctionT]:
     """Add the shared options; `service` ones say which server is asked."""
     options = [
         click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.",
-                     expose_value=False, callback=_remember),
+                     expose_value=False, callback=remember),
         click.option("--debug", is_flag=True, help="Log what happens, and show the traceback of an error.",
-                     expose_value=False, callback=_remember),
+                     expose_value=False, callback=remember),
     ]  # fmt: skip
     if service:
         options = [
-            click.option("--base-url", metavar="URL", expose_value=False, callback=_remember,
+            click.option("--base-url", metavar="URL", expose_value=False, callback=remember,
                          help="The server to ask.  [env: AURORAX_BASE_URL; default: https://api.aurorax.space]"),
-            click.option("--api-key", metavar="KEY", expose_value=False, callback=_remember,
+            click.option("--api-key", metavar="KEY", expose_value=False, callback=remember,
                          help="Your key; searching needs none.  [env: AURORAX_API_KEY]"),
-            click.option("--login", metavar="EMAIL", expose_value=False, callback=_remember,
+            click.option("--login", metavar="EMAIL", expose_value=False, callback=remember,
                          help="Log in with a password, which is asked for, instead of a key."),
             *options,
         ]  # fmt: skip

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,13 +40,14 @@ def serve(
     keys: tuple[str, ...],
     people: tuple[str, ...] = (),
     faults_file: Path | None = None,
+    jsoc: Mapping[str, Any],
     until_stdin_closes: bool,
     **settings: Any,
 ) -> None:
     """Run the local services until Ctrl-C, SIGTERM, or, when asked, the end of stdin."""
     require_server()
     try:
-        from aurora_async.server.app import ServiceSettings, serve
+        from aurora_async.server.app import JsocSettings, ServiceSettings, serve
         from aurora_async.server.rules import read_rules
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
@@ -57,6 +59,8 @@ def serve(
     accounts = dict(map(_account, keys))
     logins = tuple(map(_login, people))
     rules = () if faults_file is None else tuple(read_rules(faults_file))
+    # No address means the one that there is by default.
+    jsoc_settings = JsocSettings(**{name: value for name, value in jsoc.items() if value not in (None, ())})
     if until_stdin_closes:
         threading.Thread(target=_end_with_stdin, name="parent", daemon=True).start()
 
@@ -64,9 +68,17 @@ def serve(
         click.echo(f"listening on {base_url}")
         if faults_file is not None:
             click.echo(f"faults are on: {len(rules)} {'rule' if len(rules) == 1 else 'rules'} of {faults_file}")
+        click.echo(f"AuroraX:  {base_url}/api/v1/")
+        click.echo(f"JSOC:     {base_url}/cgi-bin/ajax/, with exports for {', '.join(jsoc_settings.addresses)}")
+        click.echo(f"help:     {base_url}/")
         sys.stdout.flush()
 
-    asyncio.run(serve(ServiceSettings(api_keys=accounts, logins=logins, faults=rules, **settings), on_ready=tell_ready))
+    asyncio.run(
+        serve(
+            ServiceSettings(api_keys=accounts, logins=logins, faults=rules, jsoc=jsoc_settings, **settings),
+            on_ready=tell_ready,
+        )
+    )
 
 
 def _account(text: str) -> tuple[str, Account]:

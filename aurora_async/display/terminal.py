@@ -30,6 +30,8 @@ _WIDE = 100
 _REDRAWN_PER_S = 8
 _WIDEST_BAR = 40
 _SLOWEST = 5
+_NAME = 18
+"""Characters that a name keeps in any case: those of JSOC's identifiers differ at the end."""
 _SLOW_S = 2.0
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -165,7 +167,7 @@ def _of(rows: Sequence[Row], progress: Progress, width: int) -> list[Text]:
     times = [numbers.duration(row.seconds(progress.now)) for row in rows]
     longest = max(map(len, times), default=0)
     kinds = max((len(words(kind.name)) for kind in progress.kinds), default=0)
-    names = [row.request_id if width >= _WIDE - 2 else _short(row.request_id)[: width // 3] for row in rows]
+    names = [row.request_id if width >= _WIDE - 2 else _short(row.request_id)[: max(width // 3, _NAME)] for row in rows]
     longest_name = max(map(len, names), default=0)
     are_looked_at = any(row.looks for row in rows)  # files never are
     lines = []

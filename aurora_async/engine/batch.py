@@ -58,7 +58,7 @@ _PASSING = (TransportError, ServerError, TooManyRequests, IncompleteBody, Transf
 # What is wrong with everything: the run ends.
 _FATAL = (TargetNotWritable, Unauthorized, Forbidden, MissingExtra)
 # What decides what the files hold: the same in every run.
-_BINDING = ("service", "format", "response_format", "outputs", "dataset", "lists_files")
+_BINDING = ("service", "format", "response_format", "outputs", "dataset", "lists_files", "file_names")
 _ROUNDS = 3
 # So many queries in a row for which the service could not be reached say that it is no use to try the others.
 _UNREACHABLE_AFTER = 10

@@ -189,6 +189,8 @@ class BatchFolder:
     def _flaws_of_files(self, index: str) -> Iterator[Flaw]:
         """Compare the files that one file lists with what it says of them."""
         for one in json.loads((self.path / index).read_bytes())["files"]:
+            if one["path"] is None:
+                continue  # there is none on the service
             said = _Said(one["bytes"], one["sha256"])
             problem = _problem(self.path / one["path"], said, index)
             if problem is not None:

@@ -523,6 +523,7 @@ class Session:
         headers: Mapping[str, str] | None = None,
         repeat: bool | None = None,
         attempts: int | None = None,
+        lane: Lane = "body",
     ) -> AsyncGenerator[Body, None]:
         """Send a request and hand over its answer with the body still to be read, through the pool for bodies.
 
@@ -536,7 +537,7 @@ class Session:
         while True:
             tries_left -= 1
             try:
-                reply = await self._send(method, url, key, body, headers, "body")
+                reply = await self._send(method, url, key, body, headers, lane)
                 break
             except AuroraError as error:
                 await self._pause(error, waits, method, repeat, tries_left)

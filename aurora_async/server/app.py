@@ -12,8 +12,9 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -29,11 +30,13 @@ from aurora_async.server.aurorax.sources import published_sources
 from aurora_async.server.faults import Faults
 from aurora_async.server.files import FileRoutes
 from aurora_async.server.jobs import Jobs
+from aurora_async.server.jsoc.service import JsocService
+from aurora_async.server.jsoc.settings import JsocSettings
 from aurora_async.server.rules import FaultRule
 from aurora_async.server.site import Handler, Routes
 from aurora_async.server.store import Account, Login, Store
 
-__all__ = ["Account", "LocalService", "Login", "ServiceSettings", "serve"]
+__all__ = ["Account", "JsocSettings", "LocalService", "Login", "ServiceSettings", "serve"]
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +90,8 @@ class ServiceSettings:
     """Largest upload of records; memory does not grow with it."""
     max_waiting: int = attrs.field(default=100_000, validator=ge(1))
     """Searches that may wait to be run; further ones are answered with 429."""
+    jsoc: JsocSettings = attrs.field(factory=JsocSettings)
+    """What JSOC can be told."""
     faults: tuple[FaultRule, ...] = ()
     """What goes wrong from the start; `LocalService.faults` changes it while the service runs."""
 
@@ -166,14 +171,18 @@ class LocalService:
             max_upload_bytes=settings.max_upload_bytes,
         )
         exits.push_async_callback(aurorax.close)
+        jsoc = JsocService(store, folder / "jsoc", settings.jsoc)
+        exits.push_async_callback(jsoc.close)
         routes = Routes()
         aurorax.add_routes(routes)
-        routes.add("GET", "/", _home_page(aurorax))
+        jsoc.add_routes(routes)
+        routes.add("GET", "/", _home_page(aurorax, settings.jsoc.addresses))
         FileRoutes().add_to(routes)
         self.faults.add_routes(routes)
         if settings.product_urls == "local" and settings.port:
             aurorax.lead_to_copies(f"{self._url(settings.port)}/files")  # what is resumed as well
         aurorax.resume()
+        jsoc.resume()
         self._port = await exits.enter_async_context(_listen(routes, self.faults, settings))
         if settings.product_urls == "local":
             aurorax.lead_to_copies(f"{self.base_url}/files")
@@ -280,10 +289,12 @@ th, td {{ text-align: left; padding: .15em .8em .15em 0; border-bottom: 1px soli
 </head>
 <body>
 <h1>aurora_async: local services</h1>
-<p>This is a local stand-in for the AuroraX search API, not AuroraX itself. It speaks the same protocol, so that clients
-can be tried and tested without a network. <b>Positions and footprints are computed</b> (SGP4 from published element
-sets, IGRF and Tsyganenko 89c) and every record says so in its metadata; do not publish them as AuroraX's data.</p>
-<h2>Using it</h2>
+<p>These are local stand-ins for the <a href="#aurorax">AuroraX</a> search API and for <a href="#jsoc">JSOC</a>, the
+archive of SDO's and SOHO's solar images; this is not AuroraX itself, and not JSOC. They speak the same protocols, so
+that clients can be tried and tested without a network.</p>
+<h2 id="aurorax">AuroraX</h2>
+<p><b>Positions and footprints are computed</b> (SGP4 from published element sets, IGRF and Tsyganenko 89c) and every
+record says so in its metadata; do not publish them as AuroraX's data.</p>
 <pre>from aurora_async import AuroraX, EphemerisQuery
 
 async with AuroraX(base_url="{base_url}") as aurorax:
@@ -296,20 +307,43 @@ aurorax = pyaurorax.PyAuroraX(api_base_url="{base_url}")</pre>
 <pre>curl {base_url}/api/v1/data_sources?program=swarm
 curl -i {base_url}/api/v1/ephemeris/search -H 'Content-Type: application/json' -d \\
   '{{"start": "2020-01-01T00:00:00", "end": "2020-01-01T00:09:59", "data_sources": {{"platforms": ["swarma"]}}}}'</pre>
-<h2>Changing it</h2>
 <p>Reading needs no account. Whoever is let in may also upload records, change data sources and see requests and
 accounts, as far as the role allows; own searches are then private.</p>
 <pre>aurora-async serve --api-key demo:Administrator --account admin@localhost:demo:Administrator
 curl {base_url}/api/v1/accounts -H 'x-aurorax-api-key: demo'
 curl -i {base_url}/api/v1/authenticate -H 'Content-Type: application/json' -d \\
   '{{"email_address": "admin@localhost", "password": "demo"}}'</pre>
-<h2>Having it fail</h2>
+<h2 id="jsoc">JSOC</h2>
+<p><b>Records and images are made up</b>, but for the few records that have been published: they are where and when the
+real ones are, of the same names and forms, but small, and show nothing that was observed. The files say so.
+{addresses}</p>
+<pre>from aurora_async import Jsoc
+
+async with Jsoc(base_url="{base_url}", email="{address}") as jsoc:
+    rows = await jsoc.query("hmi.v_45s[2013.07.03_08:42_TAI/3m]", keywords="T_OBS, CRLT_OBS")
+    saved = await jsoc.download("hmi.m_720s[2013.07.03_08:42_TAI/1h]{{magnetogram}}", "files", protocol="fits")</pre>
+<p>The official client works as well, also through <code>http_proxy={base_url}</code> without a word changed:</p>
+<pre>import drms
+client = drms.Client(email="{address}", server=drms.ServerConfig(
+    name="local", cgi_baseurl="{base_url}/cgi-bin/ajax/", cgi_show_series="show_series",
+    cgi_jsoc_info="jsoc_info", cgi_jsoc_fetch="jsoc_fetch", cgi_check_address="checkAddress.sh",
+    cgi_show_series_wrapper="showextseries", show_series_wrapper_dbhost="hmidb2",
+    http_download_baseurl="{base_url}/"))</pre>
+<p>Or by hand: an export is asked for, asked about, and is then a directory.</p>
+<pre>curl '{base_url}/cgi-bin/ajax/jsoc_info?op=rs_list&amp;key=T_REC,QUALITY' \\
+  --get --data-urlencode 'ds=hmi.v_45s[2013.07.03_08:42_TAI/3m]'
+curl '{base_url}/cgi-bin/ajax/jsoc_fetch?op=exp_request&amp;notify={address}&amp;protocol=fits' \\
+  --get --data-urlencode 'ds=hmi.m_720s[2013.07.03_08:42_TAI/1h]{{magnetogram}}'
+curl '{base_url}/cgi-bin/ajax/jsoc_fetch?op=exp_status&amp;requestid={example_id}'</pre>
+<h2>Having them fail</h2>
 <p>To see how a program takes it when the next download breaks off in the middle, or anything else goes wrong:</p>
 <pre>curl {base_url}/_local/faults -H 'Content-Type: application/json' -d \\
   '{{"path": "*/data", "times": 1, "cut_at": 0.5}}'
+curl {base_url}/_local/faults -H 'Content-Type: application/json' -d \\
+  '{{"path": "*/jsoc_fetch", "times": 1, "error_condition": "out of disk"}}'
 curl {base_url}/_local/faults
 curl -X DELETE {base_url}/_local/faults</pre>
-<h2>{count} data sources</h2>
+<h2>AuroraX: {count} data sources</h2>
 <div class="wide">
 <table>
 <tr><th>Identifier</th><th>Name</th><th>Program</th><th>Platform</th><th>Instrument type</th><th>Type</th>
@@ -322,7 +356,10 @@ curl -X DELETE {base_url}/_local/faults</pre>
 """
 
 
-def _home_page(aurorax: AuroraXService) -> Handler:
+def _home_page(aurorax: AuroraXService, addresses: Sequence[str]) -> Handler:
+    address = addresses[0] if addresses else "you@example.com"
+    exports = f"Exports are made for {', '.join(addresses)}." if addresses else "Exports need an address; register one."
+
     async def page(request: web.BaseRequest) -> web.StreamResponse:
         rows = []
         shown = [record for record in aurorax.sources.all() if record["identifier"] > 0]
@@ -333,7 +370,14 @@ def _home_page(aurorax: AuroraXService) -> Handler:
             cells = "".join(f"<td>{html.escape(str(record[name]))}</td>" for name in names)
             rows.append(f"<tr>{cells}<td>{days}</td></tr>")
         base_url = html.escape(f"http://{request.host}")
-        text = _PAGE.format(base_url=base_url, count=len(shown), rows="\n".join(rows))
+        text = _PAGE.format(
+            base_url=base_url,
+            count=len(shown),
+            rows="\n".join(rows),
+            address=html.escape(address),
+            addresses=html.escape(exports),
+            example_id=f"JSOC_{datetime.now(UTC):%Y%m%d}_001",
+        )
         return web.Response(text=text, content_type="text/html")
 
     return page

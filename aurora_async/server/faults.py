@@ -66,7 +66,7 @@ class Fault:
         came = "1 request" if self.seen == 1 else f"{self.seen} requests"
         return f"<Fault {given}: struck {struck}, {came} came by>"
 
-    def strikes(self, method: str, path: str, is_ranged: bool) -> bool:
+    def strikes(self, method: str, path: str, *, is_ranged: bool, is_submission: bool = False) -> bool:
         """Count an exchange if the rule means it; True when it is one to act on."""
         rule = self.rule
         if rule.method is not None and rule.method != method:
@@ -75,7 +75,7 @@ class Fault:
             return False
         if not self._is_path(path):
             return False
-        if rule.has_fate and not (method == "POST" and path.endswith("/search")):
+        if rule.has_fate and not is_submission:
             return False
         key = path if rule.each_path else ""
         self.seen += 1
@@ -177,7 +177,7 @@ class Faults:
         if path.startswith(_CONTROL):
             return message, writer, {}
         seen = Seen(method, message.path, message.headers)
-        rule = self._choose(seen, path)
+        rule = self._choose(seen, path, _is_submission(message))
         if self._recording:
             self.requests.append(seen)
         if rule is None or seen.fault is None:
@@ -196,10 +196,10 @@ class Faults:
             message = message._replace(headers=CIMultiDictProxy(headers))
         return message, faulty, state
 
-    def _choose(self, seen: Seen, path: str) -> FaultRule | None:
+    def _choose(self, seen: Seen, path: str, is_submission: bool) -> FaultRule | None:
         delay_s = 0.0
         for fault in self._faults:
-            if fault.strikes(seen.method, path, "Range" in seen.headers):
+            if fault.strikes(seen.method, path, is_ranged="Range" in seen.headers, is_submission=is_submission):
                 seen.fault = fault
                 if not fault.rule.only_delays:
                     break
@@ -285,6 +285,15 @@ class Faults:
             for one in self.requests
         ]
         return _answer_json({"requests": requests})
+
+
+def _is_submission(message: RawRequestMessage) -> bool:
+    """Tell whether a request submits a search or an export."""
+    path = message.url.path
+    if path.endswith(("/jsoc_fetch", "/jsocextfetch")):
+        # The form of a POST is not read yet: one without an operation in its address is taken for an export.
+        return message.url.query.get("op", "exp_request" if message.method == "POST" else "") == "exp_request"
+    return message.method == "POST" and path.endswith("/search")
 
 
 def _check_local(request: web.BaseRequest) -> None:

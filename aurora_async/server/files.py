@@ -14,16 +14,15 @@ import hashlib
 import math
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 
-import attrs
 import numpy as np
 from aiohttp import web
 from numpy.typing import NDArray
 
-from aurora_async.server.site import CHANGE, CHUNK_BYTES, ApiError, Change, Routes, Version, byte_range, flag
+from aurora_async.server.site import CHANGE, CHUNK_BYTES, ApiError, Change, Made, Routes, Version, answer_made, flag
 from aurora_async.server.sky.products import product_at
 
 __all__ = ["FileRoutes", "made_bytes"]
@@ -50,9 +49,9 @@ class FileRoutes:
         change = request.get(CHANGE, Change())
         data = await asyncio.to_thread(_product_file, path, record["metadata"]["imaging_start_time"], change.version)
         kind = _TYPES[path.rpartition(".")[2]]
-        made = _Made(len(data), lambda begin, end: data[begin:end], {"Content-Type": kind})
+        made = Made(len(data), lambda begin, end: data[begin:end], {"Content-Type": kind})
         changed_s = int(datetime.fromisoformat(f"{record['end']}+00:00").timestamp())
-        return await _answer_made(request, made, Version(_digest(path), changed_s).after(change))
+        return await answer_made(request, made, Version(_digest(path), changed_s).after(change))
 
     async def _bytes(self, request: web.BaseRequest, text: str) -> web.StreamResponse:
         if not re.fullmatch(r"[0-9]{1,13}", text) or int(text) > _MOST_BYTES:
@@ -62,37 +61,9 @@ class FileRoutes:
         if flag(request, "digest"):
             digest = await asyncio.to_thread(_sha256, size, seed, change.version)
             headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(digest).decode()}:"
-        made = _Made(size, _Maker(seed, change.version).part, headers)
+        made = Made(size, _Maker(seed, change.version).part, headers)
         version = Version(_digest(f"{text} {seed}"), _BYTES_CHANGED_S)
-        return await _answer_made(request, made, version.after(change))
-
-
-@attrs.frozen
-class _Made:
-    """A file that exists while it is asked for: how long it is, and what is in it from one byte to another."""
-
-    size: int
-    part: Callable[[int, int], bytes]
-    headers: Mapping[str, str]
-
-
-async def _answer_made(request: web.BaseRequest, made: _Made, version: Version) -> web.StreamResponse:
-    if version.is_known_to(request):
-        return version.mark(web.Response(status=304))
-    status, begin, end = 200, 0, made.size
-    if request.method == "GET" and "Range" in request.headers and version.may_be_continued(request):
-        status, begin, end = byte_range(request, made.size)
-    headers = {**made.headers, "Accept-Ranges": "bytes"}
-    if status == 206:
-        headers["Content-Range"] = f"bytes {begin}-{end - 1}/{made.size}"
-    response = version.mark(web.StreamResponse(status=status, headers=headers))
-    response.content_length = end - begin
-    await response.prepare(request)
-    if request.method != "HEAD":
-        for at in range(begin, end, CHUNK_BYTES):
-            await response.write(made.part(at, min(at + CHUNK_BYTES, end)))
-    await response.write_eof()
-    return response
+        return await answer_made(request, made, version.after(change))
 
 
 def _digest(text: str) -> str:

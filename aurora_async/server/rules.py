@@ -122,8 +122,8 @@ class FaultRule:
     `every`-th with `probability`, until it was `times`. The first rule that is due decides, and those after it do not
     count the exchange; only a rule that does nothing but delay lets it go on to them.
 
-    The last four fields decide what becomes of searches that are submitted. Those that are answered at once
-    (`…/search_synchronous`) have no such fate.
+    The last four fields decide what becomes of searches and exports that are submitted (at `*/search`, and at JSOC's
+    `*/jsoc_fetch`). Those that are answered at once (`…/search_synchronous`, `url_quick`) have no such fate.
     """
 
     path: str = _text("*")
@@ -201,13 +201,13 @@ class FaultRule:
     """Cut the connection with a reset (RST), as a crash does, not with an end (FIN)."""
 
     never_finishes: bool = _flag()
-    """A search that is submitted now never ends, unless it is cancelled."""
+    """A search or export that is submitted now never ends, unless it is cancelled."""
     error_condition: str | None = _text(None)
-    """A search that is submitted now fails with this line in its log."""
+    """A search that is submitted now fails with this line in its log, an export with this error."""
     expired: bool = _flag()
-    """A search that is submitted now has lost its result when it ends: the data answers 404."""
+    """What is submitted now has lost its result when it ends: the data answers 404, an export's status is 5."""
     result_count_off: int = _offset()
-    """How much `result_count` of a search that is submitted now is wrong."""
+    """How much `result_count` of a search that is submitted now is wrong, or an export's `count` of files."""
 
     def __attrs_post_init__(self) -> None:
         given = self.given()
@@ -220,8 +220,11 @@ class FaultRule:
                 raise InvalidInput(one, f"needs {' or '.join(others)} as well")
         if given.keys() <= _CONDITIONS:
             raise InvalidInput("status", "nothing goes wrong: say what, with status, cut_at, stall_at, delay_s …")
-        if self.has_fate and self.method not in (None, "POST"):
-            raise InvalidInput("method", f"{min(given.keys() & _FATES)} is decided by the POST that submits a search")
+        if self.has_fate and self.method not in (None, "GET", "POST"):
+            fate = min(given.keys() & _FATES)
+            raise InvalidInput(
+                "method", f"{fate} is decided by the request that submits: a POST, of an export also a GET"
+            )
 
     def given(self) -> dict[str, Any]:
         """Return the fields that are not at their default."""

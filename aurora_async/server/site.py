@@ -31,11 +31,13 @@ __all__ = [
     "Change",
     "Fate",
     "Handler",
+    "Made",
     "Routes",
     "Version",
     "answer",
     "answer_bytes",
     "answer_file",
+    "answer_made",
     "answer_stream",
     "byte_range",
     "error_answer",
@@ -228,8 +230,8 @@ def accepts_gzip(request: web.BaseRequest) -> bool:
     return False
 
 
-async def answer_file(request: web.BaseRequest, path: Path) -> web.StreamResponse:
-    """Answer with a file of JSON: plain, with length, validators and one range if asked for; or compressed on the way.
+async def answer_file(request: web.BaseRequest, path: Path, content_type: str = JSON) -> web.StreamResponse:
+    """Answer with a file: plain, with length, validators and one range if asked for; JSON also compressed on the way.
 
     aiohttp's own file answer takes only dates in If-Range: with an ETag it would send a range of another version.
 
@@ -242,12 +244,12 @@ async def answer_file(request: web.BaseRequest, path: Path) -> web.StreamRespons
         version = version.after(request.get(CHANGE, UNCHANGED))
         if version.is_known_to(request):
             return version.mark(web.Response(status=304))
-        if stat.st_size >= GZIP_FROM_BYTES and accepts_gzip(request):
+        if content_type == JSON and stat.st_size >= GZIP_FROM_BYTES and accepts_gzip(request):
             return await answer_stream(request, iter(partial(file.read, CHUNK_BYTES), b""))
         status, begin, end = 200, 0, stat.st_size
         if "Range" in request.headers and version.may_be_continued(request):
             status, begin, end = byte_range(request, stat.st_size)
-        headers = {"Content-Type": JSON, "Vary": "Accept-Encoding", "Accept-Ranges": "bytes"}
+        headers = {"Content-Type": content_type, "Vary": "Accept-Encoding", "Accept-Ranges": "bytes"}
         if status == 206:
             headers["Content-Range"] = f"bytes {begin}-{end - 1}/{stat.st_size}"
         file.seek(begin)
@@ -331,6 +333,35 @@ def byte_range(request: web.BaseRequest, size: int) -> tuple[int, int, int]:
         message = f"{request.headers['Range']} is outside of {size} bytes"
         raise ApiError(416, "Other", message, {"Content-Range": f"bytes */{size}"})
     return 206, begin, end
+
+
+@attrs.frozen
+class Made:
+    """A file that exists while it is asked for: how long it is, and what is in it from one byte to another."""
+
+    size: int
+    part: Callable[[int, int], bytes]
+    headers: Mapping[str, str]
+
+
+async def answer_made(request: web.BaseRequest, made: Made, version: Version) -> web.StreamResponse:
+    """Answer with such a file, or a part of it: with length, validators and one range if asked for."""
+    if version.is_known_to(request):
+        return version.mark(web.Response(status=304))
+    status, begin, end = 200, 0, made.size
+    if request.method == "GET" and "Range" in request.headers and version.may_be_continued(request):
+        status, begin, end = byte_range(request, made.size)
+    headers = {**made.headers, "Accept-Ranges": "bytes"}
+    if status == 206:
+        headers["Content-Range"] = f"bytes {begin}-{end - 1}/{made.size}"
+    response = version.mark(web.StreamResponse(status=status, headers=headers))
+    response.content_length = end - begin
+    await response.prepare(request)
+    if request.method != "HEAD":
+        for at in range(begin, end, CHUNK_BYTES):
+            await response.write(made.part(at, min(at + CHUNK_BYTES, end)))
+    await response.write_eof()
+    return response
 
 
 async def answer_stream(request: web.BaseRequest, chunks: Iterator[bytes]) -> web.StreamResponse:

@@ -136,14 +136,16 @@ _MIGRATIONS = (
         error TEXT,
         expires_us INTEGER,
         records INTEGER NOT NULL,
-        megabytes INTEGER NOT NULL
+        megabytes INTEGER NOT NULL,
+        fate TEXT,
+        expires INTEGER NOT NULL DEFAULT 0,
+        count_off INTEGER NOT NULL DEFAULT 0
     );
     CREATE INDEX jsoc_exports_pending ON jsoc_exports (number) WHERE status = 2;
     CREATE INDEX jsoc_exports_by_content ON jsoc_exports (fingerprint) WHERE fingerprint IS NOT NULL;
     CREATE TABLE jsoc_export_files (
         export INTEGER NOT NULL REFERENCES jsoc_exports (number) ON DELETE CASCADE,
         filename TEXT NOT NULL,
-        recnum INTEGER NOT NULL,
         sunum INTEGER NOT NULL,
         slot INTEGER NOT NULL,
         segment TEXT NOT NULL,

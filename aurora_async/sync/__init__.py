@@ -16,13 +16,13 @@ from aurora_async.sync._aurorax import (
     ConjunctionSearches,
     DataProductSearches,
     EphemerisSearches,
-    Events,
     Request,
-    Run,
     Searches,
     Sources,
 )
 from aurora_async.sync._batch import Batch
+from aurora_async.sync._jsoc import Export, Jsoc
+from aurora_async.sync._requests import Events, Run
 from aurora_async.sync._transfer import fetch, fetch_many
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
     "DataProductSearches",
     "EphemerisSearches",
     "Events",
+    "Export",
+    "Jsoc",
     "Request",
     "Run",
     "Searches",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, overload
-
-import anyio.to_thread
+from typing import Any, Generic, TypeVar, overload
 
 from aurora_async import aurorax
 from aurora_async.aurorax.models import DataSource, Query
@@ -18,15 +14,13 @@ from aurora_async.aurorax.records import ChunkOutcome, UploadReport
 from aurora_async.aurorax.searches import QueryDocument, ResponseFormat
 from aurora_async.aurorax.splitting import Window
 from aurora_async.config import Config
-from aurora_async.engine import Events as AsyncEvents
-from aurora_async.engine import Outcome, RequestId, RequestStatus
 from aurora_async.engine import Request as AsyncRequest
+from aurora_async.engine import RequestId
 from aurora_async.engine import Run as AsyncRun
 from aurora_async.engine.cluster import ClusterLike
-from aurora_async.errors import RunCancelled
 from aurora_async.sync._batch import Batch
 from aurora_async.sync._client import BlockingClient
-from aurora_async.sync._loop import BlockingLoop
+from aurora_async.sync._requests import Events, Handle, Part, Run, read_aside
 from aurora_async.sync._verbs import blocking, here, streaming
 from aurora_async.transfer import Format
 from aurora_async.transfer.tables import Records
@@ -38,9 +32,7 @@ __all__ = [
     "ConjunctionSearches",
     "DataProductSearches",
     "EphemerisSearches",
-    "Events",
     "Request",
-    "Run",
     "Searches",
     "Sources",
 ]
@@ -50,70 +42,16 @@ QueryT = TypeVar("QueryT", bound=Query)
 RecordT = TypeVar("RecordT")
 
 
-class Request(Generic[RecordT]):
+class Request(Handle, Generic[RecordT]):
     """One request; see `aurora_async.Request`. Ctrl-C while it is waited for cancels it on the service, too."""
 
-    def __init__(self, client: AuroraX, asynchronous: AsyncRequest[RecordT]) -> None:
-        """Made by `submit`, `resubmit` and `resume`."""
-        self._client = client  # which stays open while anybody has a request of it
-        self._asynchronous = asynchronous
-
-    @property
-    def _loop(self) -> BlockingLoop:
-        return self._client._loop
-
-    def __repr__(self) -> str:
-        return repr(self._asynchronous)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a request belongs to its client: pass on its request_id, and resume that where it is needed")
-
-    @property
-    def request_id(self) -> RequestId:
-        """Its identifier."""
-        return self._asynchronous.request_id
-
-    @property
-    def query(self) -> Any:
-        """What it asks, None when it was submitted elsewhere."""
-        return self._asynchronous.query
-
-    @property
-    def status(self) -> RequestStatus | None:
-        """What was last seen; reading it asks nobody."""
-        return self._asynchronous.status
-
-    detach = here(AsyncRequest[RecordT].detach)
-    refresh = blocking(AsyncRequest[RecordT].refresh)
-    cancel = blocking(AsyncRequest[RecordT].cancel)
-    wait = blocking(AsyncRequest[RecordT].wait)
     stream = streaming(AsyncRequest[RecordT].stream)
     records = blocking(AsyncRequest[RecordT].records)
     download = blocking(AsyncRequest[RecordT].download)
     append = blocking(AsyncRequest[RecordT].append)
 
 
-class _Service:
-    """A part of a client."""
-
-    def __init__(self, client: AuroraX, name: str) -> None:
-        """Made by the client."""
-        self._client = client
-        self._name = name
-
-    def __repr__(self) -> str:
-        return f"<{self._name} of {self._client!r}>"
-
-    @property
-    def _loop(self) -> BlockingLoop:
-        return self._client._loop
-
-    @property
-    def _asynchronous(self) -> Any:
-        return self._client._service(self._name)
-
-
-class Searches(_Service, Generic[QueryT, RecordT]):
+class Searches(Part, Generic[QueryT, RecordT]):
     """One kind of search; see `aurora_async.aurorax.Searches`."""
 
     download = blocking(aurorax.Searches[QueryT, RecordT].download)
@@ -260,7 +198,7 @@ class _Loadable(Searches[QueryT, RecordT]):
         thread, and may not.
         """
         report: UploadReport = self._loop.run(
-            self._asynchronous.upload, source, _read_aside(records, 256),
+            self._asynchronous.upload, source, read_aside(records, 256),
             chunk_size=chunk_size, at_once=at_once, validate=validate, on_chunk=on_chunk,
         )  # fmt: skip
         return report
@@ -292,7 +230,7 @@ class DataProductSearches(_Loadable[aurorax.DataProductQuery, aurorax.DataProduc
     delete = blocking(aurorax.DataProductSearches.delete)
 
 
-class Sources(_Service):
+class Sources(Part):
     """The data sources; see `aurora_async.aurorax.Sources`."""
 
     list = blocking(aurorax.Sources.list)
@@ -308,62 +246,19 @@ class Sources(_Service):
     delete = blocking(aurorax.Sources.delete)
 
 
-class AvailabilityCounts(_Service):
+class AvailabilityCounts(Part):
     """Counts of records by data source and day; see `aurora_async.aurorax.AvailabilityCounts`."""
 
     ephemeris = blocking(aurorax.AvailabilityCounts.ephemeris)
     data_products = blocking(aurorax.AvailabilityCounts.data_products)
 
 
-class Administration(_Service):
+class Administration(Part):
     """What only administrators may do; see `aurora_async.aurorax.Administration`."""
 
     search_requests = blocking(aurorax.Administration.search_requests)
     delete_search_request = blocking(aurorax.Administration.delete_search_request)
     accounts = blocking(aurorax.Administration.accounts)
-
-
-class Events(_Service):
-    """What happens to the client's requests; see `aurora_async.engine.Events`. Listeners must not make blocking calls.
-
-    Whoever wants to read events in turn gives `queue.SimpleQueue().put` as the listener.
-    """
-
-    subscribe = here(AsyncEvents.subscribe)
-
-
-class Run:
-    """`for outcome in run`; see `aurora_async.Run`. What is under way when it is closed is cancelled."""
-
-    def __init__(self, client: AuroraX, asynchronous: AsyncRun[Query]) -> None:
-        """Made by a client's `run`."""
-        self._client = client  # which stays open while anybody has a run of it
-        self._outcomes = client._loop.stream(asynchronous)
-        self._error: RunCancelled | None = None
-
-    def __iter__(self) -> Iterator[Outcome[Query]]:
-        return self
-
-    def __next__(self) -> Outcome[Query]:
-        if self._error is not None:
-            raise self._error
-        try:
-            return next(self._outcomes)
-        except KeyboardInterrupt:
-            self._error = RunCancelled()  # should the rest be asked for all the same, it must not look complete
-            raise
-
-    def close(self) -> None:
-        """Cancel what is still under way, here and on the service, and wait until it is."""
-        self._outcomes.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class AuroraX(BlockingClient[aurorax.AuroraX]):
@@ -454,7 +349,7 @@ class AuroraX(BlockingClient[aurorax.AuroraX]):
         response_format: ResponseFormat | None = None,
         window: Window | None = None,
         deadline_s: float | None = None,
-    ) -> Run:
+    ) -> Run[Query]:
         """Make many searches, and give their outcomes in order of completion; see `aurora_async.AuroraX.run`.
 
         `queries` is iterated in a thread of its own, and may make blocking calls; `name` is called in the loop's
@@ -463,7 +358,7 @@ class AuroraX(BlockingClient[aurorax.AuroraX]):
 
         async def make() -> AsyncRun[Query]:
             return self._asynchronous.run(
-                _read_aside(queries, 1), at_once=at_once, folder=folder, format=format, name=name,
+                read_aside(queries, 1), at_once=at_once, folder=folder, format=format, name=name,
                 response_format=response_format, window=window, deadline_s=deadline_s,
             )  # fmt: skip
 
@@ -500,21 +395,3 @@ class AuroraX(BlockingClient[aurorax.AuroraX]):
                 dataset=dataset,
             ),
         )
-
-
-async def _aside(items: Iterable[T], at_once: int) -> AsyncGenerator[T, None]:
-    """Yield items that a worker's thread takes, so that neither the loop waits for them nor they for the loop."""
-    iterator = iter(items)
-
-    def take() -> list[T]:
-        return list(islice(iterator, at_once))
-
-    # An interrupt does not wait for the next item, which may never come.
-    while taken := await anyio.to_thread.run_sync(take, abandon_on_cancel=True):
-        for item in taken:
-            yield item
-
-
-def _read_aside(items: Iterable[T], at_once: int) -> Iterable[T] | AsyncIterable[T]:
-    # What is no iterable at all is refused further in.
-    return items if isinstance(items, Sequence) or not isinstance(items, Iterable) else _aside(items, at_once)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from aurora_async.errors import InvalidInput, MissingExtra
 from aurora_async.transfer._columnar import naive_utc
 from aurora_async.transfer._json import json_bytes
-from aurora_async.transfer._shapes import Field, ValueKind, fields_of, layout_of
+from aurora_async.transfer._shapes import Column, Field, ValueKind, fields_of, layout_of
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["arrow_schema", "import_pyarrow", "record_batch"]
+__all__ = ["arrow_column", "arrow_schema", "import_pyarrow", "record_batch"]
 
 
 def import_pyarrow() -> Any:
@@ -44,6 +44,15 @@ def record_batch(records: Sequence[Any], record_type: type[Any]) -> pyarrow.Reco
     pa = import_pyarrow()
     arrays = [_array(pa, list(map(attrgetter(one.name), records)), one) for one in fields_of(record_type)]
     return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(record_type))
+
+
+def arrow_column(column: Column) -> pyarrow.Array:
+    """Return a column that is no field of a record class.
+
+    Raises:
+        InvalidInput: A value is not of the column's kind.
+    """
+    return _array(import_pyarrow(), column.values, Field(column.name, column.kind, column.optional))
 
 
 _FIELDS: dict[type[Any], list[Any]] = {}

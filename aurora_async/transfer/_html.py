@@ -13,9 +13,10 @@ from typing import Any
 
 from aurora_async.transfer._shapes import Column, ValueKind, columns, layout_of, plain_columns
 
-__all__ = ["record_html", "records_html"]
+__all__ = ["AT_EITHER_END", "columns_html", "record_html", "records_html"]
 
-_AT_EITHER_END = 5
+AT_EITHER_END = 5
+"""Rows that are shown of the beginning and of the end of what has many."""
 _MOST_COLUMNS = 12
 _MOST_TEXT = 60
 
@@ -39,17 +40,21 @@ _STYLE = """<style>
 
 def records_html(title: str, records: Sequence[Any], record_type: type[Any] | None) -> str:
     """Return the first and last of some records as a table."""
-    gap = len(records) > 2 * _AT_EITHER_END + 1
-    seen = [*records[:_AT_EITHER_END], *records[-_AT_EITHER_END:]] if gap else list(records)
-    shown = _shown(seen, record_type)
-    heads = "".join(f"<th{_class(column)}>{escape(column.name)}{_unit(column)}</th>" for column in shown)
-    rows = [
-        "<tr>" + "".join(f"<td{_class(column)}>{_cell(column.values[row])}</td>" for column in shown) + "</tr>"
-        for row in range(len(seen))
+    gap = len(records) > 2 * AT_EITHER_END + 1
+    seen = [*records[:AT_EITHER_END], *records[-AT_EITHER_END:]] if gap else list(records)
+    return columns_html(title, _shown(seen, record_type), len(seen), gap=gap)
+
+
+def columns_html(title: str, columns: Sequence[Column], rows: int, *, gap: bool) -> str:
+    """Return columns, each `rows` long, as a table; with a `gap` they are the two ends of something longer."""
+    heads = "".join(f"<th{_class(column)}>{escape(column.name)}{_unit(column)}</th>" for column in columns)
+    lines = [
+        "<tr>" + "".join(f"<td{_class(column)}>{_cell(column.values[row])}</td>" for column in columns) + "</tr>"
+        for row in range(rows)
     ]
     if gap:
-        rows.insert(_AT_EITHER_END, f'<tr class="gap"><td colspan="{len(shown)}">⋮</td></tr>')
-    body = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>" if shown else ""
+        lines.insert(AT_EITHER_END, f'<tr class="gap"><td colspan="{len(columns)}">⋮</td></tr>')
+    body = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>" if columns else ""
     return f'<div class="aurora-records">{_STYLE}<p><b>{escape(title)}</b></p>{body}</div>'
 
 

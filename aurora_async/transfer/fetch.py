@@ -129,12 +129,13 @@ class Fetched:
 
 @attrs.frozen(kw_only=True)
 class File:
-    """A file to fetch: `name` is a path inside the folder, by default what the URL ends in."""
+    """A file to fetch: `name` is a path in the folder, by default what the URL ends in; `check` is `Fetcher.fetch`'s."""
 
     url: str
     name: str | None = None
     size: int | None = None
     digest: str | None = None
+    check: Callable[[Path], object] | None = attrs.field(default=None, repr=False, eq=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -162,6 +163,7 @@ class _Wanted:
     size: int | None
     digest: Digest | None
     options: FetchOptions
+    check: Callable[[Path], object] | None
     on_bytes: Callable[[int, int | None], object] | None
 
     async def in_thread(self, call: Callable[..., T], *args: object) -> T:
@@ -207,9 +209,14 @@ class Fetcher:
         size: int | None = None,
         digest: str | None = None,
         headers: Mapping[str, str] | None = None,
+        check: Callable[[Path], object] | None = None,
         on_bytes: Callable[[int, int | None], object] | None = None,
     ) -> Fetched:
-        """Fetch one file; see `aurora_async.fetch`."""
+        """Fetch one file; see `aurora_async.fetch`.
+
+        `check` is called in a thread with the whole file before it takes its name, and raises `WrongContent` for what
+        must not take it.
+        """
         started = time.monotonic()
         _check_url(url)
         if ours := _OUR_HEADERS.intersection(name.lower() for name in headers or {}):
@@ -221,6 +228,7 @@ class Fetcher:
             size=size,
             digest=None if digest is None else caller_digest(digest),
             options=self._options,
+            check=check,
             on_bytes=on_bytes,
         )
         return attrs.evolve(await self._fetch(wanted), seconds=time.monotonic() - started)
@@ -249,7 +257,7 @@ class Fetcher:
                 if full is None:
                     try:
                         got = await self.fetch(
-                            file.url, target, size=file.size, digest=file.digest,
+                            file.url, target, size=file.size, digest=file.digest, check=file.check,
                             on_bytes=None if on_bytes is None else partial(on_bytes, index),
                         )  # fmt: skip
                         outcome = attrs.evolve(outcome, fetched=got)
@@ -681,6 +689,8 @@ class _Part(PartFile):
                     f"({promise.source}); fetch it again"
                 )
                 raise WrongContent(self._url, self.target, reason, promise.value.hex(), found.hex())
+        if self.wanted.check is not None:
+            self.wanted.check(self._path)
 
     def _commit(self) -> None:
         if self._given_up:

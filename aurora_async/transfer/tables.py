@@ -17,8 +17,8 @@ import msgspec
 
 from aurora_async.errors import MissingExtra
 from aurora_async.times import parse_wire
-from aurora_async.transfer._arrow import arrow_schema, import_pyarrow, record_batch
-from aurora_async.transfer._html import record_html, records_html
+from aurora_async.transfer._arrow import arrow_column, arrow_schema, import_pyarrow, record_batch
+from aurora_async.transfer._html import AT_EITHER_END, columns_html, record_html, records_html
 from aurora_async.transfer._json import json_bytes
 from aurora_async.transfer._shapes import Column, Layout, ValueKind, columns, fields_of, plain_columns
 
@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-__all__ = ["Records", "parquet_of", "table"]
+__all__ = [
+    "AT_EITHER_END",
+    "Column",
+    "Records",
+    "ValueKind",
+    "arrow_of",
+    "columns_html",
+    "frame_of",
+    "parquet_of",
+    "table",
+]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -201,6 +211,36 @@ def parquet_of(records: Records[Any]) -> bytes:
     pyarrow.parquet.write_table(arrow, sink, compression="zstd")
     data: bytes = sink.getvalue().to_pybytes()
     return data
+
+
+def frame_of(columns: Iterable[Column], rows: int) -> pandas.DataFrame:
+    """Return a DataFrame of columns whose kinds are known, for what is no list of records.
+
+    Raises:
+        MissingExtra: pandas is not installed.
+    """
+    pd = _pandas()
+    frame = {column.name: _series(pd, column) for column in columns}
+    made: pandas.DataFrame = pd.DataFrame(frame, index=pd.RangeIndex(rows))
+    return made
+
+
+def arrow_of(columns: Iterable[Column], rows: int) -> pyarrow.Table:
+    """Return an Arrow table of columns whose kinds are known, with their units as the metadata `unit` of its fields.
+
+    Raises:
+        InvalidInput: A value is not of its column's kind, such as a number of more than 64 bits.
+        MissingExtra: pyarrow is not installed.
+    """
+    pa = import_pyarrow()
+    fields, arrays = [], []
+    for column in columns:
+        arrays.append(arrow_column(column))
+        unit = {"unit": column.unit} if column.unit else None
+        fields.append(pa.field(column.name, arrays[-1].type, metadata=unit))
+    if not arrays:  # the column that is taken away again tells how many rows there are
+        return pa.table([pa.nulls(rows)], names=[""]).select([])
+    return pa.table(arrays, schema=pa.schema(fields))
 
 
 def _pandas() -> Any:

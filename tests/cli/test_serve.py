@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlencode
 
 import pytest
 
@@ -81,11 +82,40 @@ def test_a_server_with_faults_says_so_and_has_them(shell: Any) -> None:
         try:
             base_url = process.stdout.readline().decode().removeprefix("listening on ").strip()
             assert process.stdout.readline() == b"faults are on: 1 rule of faults.toml\n"
+            assert process.stdout.readline().decode() == f"AuroraX:  {base_url}/api/v1/\n"
             with pytest.raises(HTTPError, match="418"):
                 urllib.request.urlopen(f"{base_url}/api/v1/data_sources")
             with urllib.request.urlopen(f"{base_url}/_local/faults") as answer:
                 (fault,) = json.load(answer)["faults"]
             assert fault["hits"] == 1
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_jsoc_is_served_as_the_options_say(shell: Any) -> None:
+    """Who may export, how long it takes and what is refused; all of it is told, or asked for, over HTTP."""
+    options = ("--jsoc-address", "me@example.org", "--jsoc-max-pending", "1", "--jsoc-export-time", "600")
+    limits = ("--jsoc-max-mb", "100", "--jsoc-offline", "hmi.v_45s")
+    with shell.start("serve", "--port", "0", "--workers", "0", *options, *limits) as process:
+        try:
+            base_url = process.stdout.readline().decode().removeprefix("listening on ").strip()
+            said = [process.stdout.readline().decode() for _ in range(2)]
+            assert said[1] == f"JSOC:     {base_url}/cgi-bin/ajax/, with exports for me@example.org\n"
+
+            def export(ds: str, notify: str = "me@example.org") -> dict[str, Any]:
+                sent = urlencode({"op": "exp_request", "ds": ds, "notify": notify, "protocol": "fits"})
+                with urllib.request.urlopen(f"{base_url}/cgi-bin/ajax/jsoc_fetch?{sent}") as answer:
+                    document: dict[str, Any] = json.load(answer)
+                    return document
+
+            assert export("hmi.m_720s[2017.12.03_TAI]", "demo@example.com")["status"] == 4
+            assert export("hmi.v_45s[2017.12.03_TAI]")["status"] == 25
+            assert export("hmi.m_720s[2017.12.03_TAI/1d]")["status"] == 3
+            accepted = export("hmi.m_720s[2017.12.03_TAI]")
+            assert (accepted["status"], accepted["wait"]) == (2, 600)
+            assert export("hmi.m_720s[2017.12.04_TAI]")["status"] == 7
         finally:
             process.terminate()
             process.communicate(timeout=20)

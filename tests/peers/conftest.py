@@ -84,6 +84,37 @@ def slow_aurorax(pyaurorax: ModuleType, slow_url: str) -> Any:
     return pyaurorax.PyAuroraX(api_base_url=slow_url)
 
 
+@pytest.fixture(scope="session")
+def drms() -> ModuleType:
+    """The official client of JSOC."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import drms
+    return drms
+
+
+@pytest.fixture(scope="session")
+def drms_config(drms: ModuleType, base_url: str) -> Any:
+    """The local service as drms is told of it: by a `ServerConfig`."""
+    return drms.ServerConfig(
+        name="LOCAL",
+        cgi_baseurl=f"{base_url}/cgi-bin/ajax/",
+        cgi_show_series="show_series",
+        cgi_jsoc_info="jsoc_info",
+        cgi_jsoc_fetch="jsoc_fetch",
+        cgi_check_address="checkAddress.sh",
+        cgi_show_series_wrapper="showextseries",
+        show_series_wrapper_dbhost="hmidb2",
+        http_download_baseurl=f"{base_url}/",
+    )
+
+
+@pytest.fixture(scope="session")
+def drms_email() -> str:
+    """The address that the local service knows from the start."""
+    return "demo@example.com"
+
+
 WithKey = Callable[[str], Any]
 
 

@@ -35,7 +35,7 @@ from aurora_async.server.rules import FaultRule, read_rules, rules_of
         ({"body": "<p>"}, "faults[0].body", "needs status"),
         ({"headers": {"A": "b\r\nc"}}, "faults[0].headers", "table of header names"),
         ({"kept": "Date", "version": 2}, "faults[0].kept", "ETag, Last-Modified"),
-        ({"expired": True, "method": "GET"}, "faults[0].method", "expired is decided by the POST"),
+        ({"expired": True, "method": "HEAD"}, "faults[0].method", "expired is decided by the request that submits"),
         ({"path": "*/data", "times": 3}, "faults[0].status", "nothing goes wrong"),
         ({}, "faults[0].status", "nothing goes wrong"),
         (["503"], "faults[0]", "not a table"),

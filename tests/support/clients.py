@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
 
 from aurora_async import AuroraX
 
@@ -12,10 +13,13 @@ ClientAs = Callable[[str | None], AuroraX]
 """Makes a client that asks as `user`, `maintainer`, `owner` or `administrator`, or as nobody (None)."""
 
 
+ClientT = TypeVar("ClientT")
+
+
 @asynccontextmanager
-async def held_open(client: AbstractAsyncContextManager[AuroraX]) -> AsyncIterator[AuroraX]:
+async def held_open(client: AbstractAsyncContextManager[ClientT]) -> AsyncIterator[ClientT]:
     """Open a client in a task of its own, since a fixture is torn down in another task than it was set up in."""
-    opened: asyncio.Future[AuroraX] = asyncio.get_running_loop().create_future()
+    opened: asyncio.Future[ClientT] = asyncio.get_running_loop().create_future()
     over = asyncio.Event()
 
     async def hold() -> None:

@@ -37,8 +37,8 @@ def base_url() -> Iterator[str]:
 
 @pytest.fixture(scope="package")
 def slow_url() -> Iterator[str]:
-    """A service whose searches take a minute."""
-    with service("--server-time", "60") as url:
+    """A service whose searches and exports take a minute."""
+    with service("--server-time", "60", "--jsoc-export-time", "60") as url:
         yield url
 
 

@@ -53,7 +53,6 @@ PLAIN = {
     "Iterable[Ephemeris] | AsyncIterable[Ephemeris]": "Iterable[RecordT]",
     "Iterable[DataProduct] | AsyncIterable[DataProduct]": "Iterable[RecordT]",
     "Iterable[Query] | AsyncIterable[Query]": "Iterable[Query]",
-    "Run[Query]": "Run",
 }
 
 

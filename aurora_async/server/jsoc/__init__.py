@@ -1,0 +1,1 @@
+"""JSOC/DRMS on this computer: series and records, exports, and their files."""

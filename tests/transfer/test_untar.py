@@ -1,0 +1,118 @@
+"""Archives of strangers: their files come out whole and inside the folder, or nothing does."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from support.exporting import a_tar
+
+from aurora_async.errors import TargetExists, WrongContent
+from aurora_async.transfer.untar import Member, extract, members
+
+
+def header(kind: bytes, **fields: object) -> tarfile.TarInfo:
+    """A header of a kind of its own."""
+    made = tarfile.TarInfo("x")
+    made.type = kind
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+def packed(folder: Path, data: bytes) -> Path:
+    path = folder / "packed.tar"
+    path.write_bytes(data)
+    return path
+
+
+async def test_files_come_out_as_they_went_in(tmp_path: Path) -> None:
+    """Names, bytes and digests; folders around them are no files."""
+    large = bytes(range(256)) * 80_000  # more than one piece
+    archive = packed(tmp_path, a_tar(("./sub", header(tarfile.DIRTYPE)), ("./sub/a.fits", large), ("b.txt", b"")))
+    first, second = await members(archive)
+    assert [first.name, second.name] == ["sub/a.fits", "b.txt"]
+    saved = await extract(archive, first, tmp_path / "out" / "a.fits")
+    assert saved.path.read_bytes() == large
+    assert saved.sha256 == hashlib.sha256(large).hexdigest()
+    assert (await extract(archive, second, tmp_path / "out" / "b.txt")).bytes == 0
+
+
+@pytest.mark.parametrize("name", ["../x.fits", "a/../../x.fits", "/etc/x.fits", "a\\..\\x.fits", "a\nb.fits"])
+async def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
+    """Nothing is taken out of such an archive, the honest files in it neither."""
+    with pytest.raises(WrongContent, match="nothing of the archive was taken out"):
+        await members(packed(tmp_path, a_tar(("good.fits", b"x"), (name, b"x"))))
+    assert [path.name for path in tmp_path.iterdir()] == ["packed.tar"]
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.CONTTYPE]
+)
+async def test_what_is_no_plain_file_is_refused(tmp_path: Path, kind: bytes) -> None:
+    """A link that is followed by a file of its name writes wherever it points to."""
+    archive = packed(tmp_path, a_tar(("evil", header(kind, linkname="/etc")), ("evil/passwd", b"x")))
+    if kind == tarfile.CONTTYPE:  # an old spelling of a plain file
+        assert len(await members(archive)) == 2
+        return
+    with pytest.raises(WrongContent, match="'evil'"):
+        await members(archive)
+
+
+async def test_a_sparse_file_is_refused(tmp_path: Path) -> None:
+    """A few bytes could become terabytes."""
+    sparse = io.BytesIO()
+    with tarfile.open(fileobj=sparse, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("big.fits")
+        info.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.map": "0,512", "GNU.sparse.size": str(1 << 50)}
+        info.size = 512
+        tar.addfile(info, io.BytesIO(bytes(512)))
+    with pytest.raises(WrongContent, match="no plain file"):
+        await members(packed(tmp_path, sparse.getvalue()))
+
+
+@pytest.mark.parametrize("kept", [100, 512, 700, 1024, 1536])
+async def test_an_archive_that_is_cut_is_refused(tmp_path: Path, kept: int) -> None:
+    """Also where it is cut between two files, and looks like a shorter one."""
+    whole = a_tar(("a.fits", bytes(512)), ("b.fits", bytes(512)))
+    with pytest.raises(WrongContent, match="fetch it again"):
+        await members(packed(tmp_path, whole[:kept]))
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>sorry</html>" * 100, bytes(100)])
+async def test_what_is_no_archive_is_refused(tmp_path: Path, data: bytes) -> None:
+    """A page that tells of an error, for example."""
+    with pytest.raises(WrongContent):
+        await members(packed(tmp_path, data))
+
+
+async def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    """The second would replace the first; there are systems on which these two names are one."""
+    with pytest.raises(WrongContent, match="two of its files"):
+        await members(packed(tmp_path, a_tar(("a.fits", b"1"), ("A.fits", b"2"))))
+
+
+async def test_an_archive_that_shrinks_meanwhile_leaves_nothing(tmp_path: Path) -> None:
+    """A file under its name is whole."""
+    archive = packed(tmp_path, a_tar(("a.fits", bytes(4096))))
+    (member,) = await members(archive)
+    archive.write_bytes(archive.read_bytes()[:2048])
+    with pytest.raises(WrongContent, match=r"ends within 'a\.fits'"):
+        await extract(archive, member, tmp_path / "a.fits")
+    assert [path.name for path in tmp_path.iterdir()] == ["packed.tar"]
+
+
+async def test_an_existing_file_is_not_replaced_unless_asked(tmp_path: Path) -> None:
+    """`overwrite=False` is what a batch that must not lose anything says."""
+    archive = packed(tmp_path, a_tar(("a.fits", b"new")))
+    target = tmp_path / "a.fits"
+    target.write_bytes(b"old")
+    (member,) = await members(archive)
+    with pytest.raises(TargetExists):
+        await extract(archive, member, target, overwrite=False)
+    assert target.read_bytes() == b"old"
+    await extract(archive, Member(member.name, member.offset, member.size), target)
+    assert target.read_bytes() == b"new"
