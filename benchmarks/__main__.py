@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 
-from benchmarks import batch, blocking_calls, fetch, large_body, many_searches, to_parquet, windows
+from benchmarks import batch, blocking_calls, exports, fetch, large_body, many_searches, to_parquet, windows
 
 
 def main() -> None:
@@ -25,6 +25,7 @@ def main() -> None:
             "large_body": large_body.main([]),
             "to_parquet": to_parquet.main([]),
             "fetch": fetch.main([]),
+            "exports": exports.main(peers),
             "windows": windows.main([]),
             "blocking_calls": blocking_calls.main([]),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
+import json
 import pickle
 import re
 import signal
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 from support.processes import ENVIRON
 
-from aurora_async import jsoc
+from aurora_async import jsoc, sync
 from aurora_async.errors import InvalidInput, RequestError
 from aurora_async.jsoc import ExportQuery, NoSuchSeries
 from aurora_async.sync import Export, Jsoc
@@ -112,6 +113,8 @@ def test_an_export_in_every_form(client: Jsoc, tmp_path: Path) -> None:
     assert export.tarfile is None
     found = export.download(tmp_path / "one")
     assert found.ok and len(found.paths) == 2
+    manifest = sync.write_manifest(found, tmp_path / "manifest.json")
+    assert json.loads(manifest.read_text("utf-8")) == found.manifest()
     again = client.resume(export.request_id)
     assert again.files() == files
     assert client.download(SHARP, tmp_path / "two", method="url", protocol="fits").ok

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurora_async.jsoc.times import TaiTime
-from aurora_async.server.jsoc.catalog import Catalog, RecordSetProblem, Series, Slots
+from aurora_async.server.jsoc.catalog import Catalog
 from aurora_async.server.jsoc.positions import Cadence, Choice, Position, Words, meet
+from aurora_async.server.jsoc.structure import RecordSetProblem, Series, Slots
 
 FACTS = json.loads((Path(__file__).parents[2] / "facts" / "jsoc_records.json").read_text())
 CATALOG = Catalog()

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aurora_async.server.jsoc.catalog import Catalog, RecordSetProblem
+from aurora_async.server.jsoc.catalog import Catalog
 from aurora_async.server.jsoc.conditions import Conditions
+from aurora_async.server.jsoc.structure import RecordSetProblem
 
 CATALOG = Catalog()
 HOUR = "aia.lev1_euv_12s[2014.01.01_TAI/1h@5m]"  # 12 slots of 7 wavelengths

@@ -376,6 +376,15 @@ async def test_a_vector_field_is_turned_into_components(serve: Any) -> None:
         assert len({header(content)["DATASUM"] for content in (await asker.files(made)).values()}) == 3
 
 
+async def test_a_step_that_a_series_has_nothing_for_gives_no_files(serve: Any) -> None:
+    """Components of a field need a field; files that are given as they are stored have nothing done to them."""
+    async with serve() as asker:
+        made = await asker.export(TWO, protocol="fits", process="n=0|HmiB2ptr,l=1")
+        assert made["data"][0]["record"].startswith("warning=No FITS files")
+        made = await asker.export(TWO, protocol="as-is", process="n=0|HmiB2ptr,l=1|rebin,scale=0.5")
+        assert made["data"][0]["record"] == "hmi.M_720s[2020.10.17_22:12:00_TAI][3]{magnetogram}"
+
+
 @pytest.mark.parametrize(("process", "first", "count"), [("n=2", "00:00:00", 2), ("n=-2", "00:36:00", 2)])
 async def test_a_limit_takes_the_first_or_the_last_records(serve: Any, process: str, first: str, count: int) -> None:
     """Below zero they are the last ones, ascending still."""
