@@ -24,7 +24,7 @@ from datetime import timedelta
 from functools import reduce
 from itertools import chain, product
 from numbers import Real
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeVar, overload
 
 import anyio
 import attrs
@@ -268,6 +268,12 @@ class Keyword:
 
     def __ne__(self, value: Any) -> Comparison:  # type: ignore[override]
         return Comparison(self.name, "<>", value)
+
+    def __and__(self, other: object) -> NoReturn:
+        # `&` binds tighter than `<`: what comes here was meant to be compared first.
+        raise InvalidQuery("Keyword", f'write the comparison in parentheses: (Keyword("{self.name}") < 2) & …')
+
+    __rand__ = __or__ = __ror__ = __and__
 
 
 @attrs.frozen

@@ -437,3 +437,11 @@ async def test_results_are_sliced_by_block_and_row(aurora_server: LocalServer) -
     with pytest.raises(InvalidQuery):
         found[2].export_query()
     assert repr(found) == "<SearchResults of 3 blocks: 51 rows, 51 rows, 0 rows>"
+
+
+def test_a_comparison_without_parentheses_is_told_apart() -> None:
+    """`&` binds tighter than `<` in Python, and its own words for that help nobody."""
+    with pytest.raises(InvalidQuery, match="in parentheses"):
+        _ = a.Series("hmi.m_720s") & a.Keyword("EXPTIME") < 2
+    with pytest.raises(InvalidQuery, match="in parentheses"):
+        _ = a.Keyword("EXPTIME") | a.Series("hmi.m_720s")
