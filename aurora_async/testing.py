@@ -177,7 +177,8 @@ class FaultScript:
 
     A path is a pattern in which `*` stands for anything: `*/data` are the results of searches, `*/requests/*` are these
     and their statuses, `*/search` is where they are submitted, `*/search_synchronous` is where small ones are answered
-    at once (unless the client was made with `synchronous=False`), `*` is everything.
+    at once (unless the client was made with `synchronous=False`), `*/jsoc_fetch` is where exports are submitted and
+    asked about, `/SUM*` are their files, `*` is everything.
 
     All take the fields of `Which` as well: `times=2` lets the first two go wrong, `nth=3` the third, `every=10` every
     tenth, `probability=0.1, seed=1` as chance has it; `each_path=True` counts each path on its own.

@@ -117,7 +117,9 @@ def print_status(common: Common, export_id: str, output: Output) -> None:
 
 def _check_email(common: Common) -> None:
     if JsocAccess.of(common).email is None:
-        raise InvalidInput("--email", "is missing: exports are made for a registered address; give it, or set JSOC_EMAIL")
+        raise InvalidInput(
+            "--email", "is missing: exports are made for a registered address; give it, or set JSOC_EMAIL"
+        )
 
 
 def _fetch(

@@ -29,7 +29,7 @@ from aurora_async.jsoc.recordset import RecordSet
 from aurora_async.jsoc.servers import SERVERS, JsocServer
 from aurora_async.jsoc.structures import Structures
 from aurora_async.jsoc.tables import RecordTable
-from aurora_async.jsoc.wire import decode_count, decode_series
+from aurora_async.jsoc.wire import decode_count, decode_series, read_document
 from aurora_async.transfer.tables import Records
 
 __all__ = ["DEFAULT_CONFIG", "Jsoc"]
@@ -309,6 +309,19 @@ class Jsoc(ServiceClient):
         It has no way to give up a single one.
         """
         return await manage_pending(self._open_engine.session, self.server, self._address(address), "cancel")
+
+    async def ask(self, program: str, params: Mapping[str, str]) -> dict[str, Any]:
+        """Return the answer of one of the service's programs, for what has no verb here; a refusal is one, too.
+
+        Args:
+            program: Its name, such as `jsoc_info`, or its whole address.
+            params: Its arguments. The service may get the question twice.
+
+        Raises:
+            MalformedAnswer: The answer is no JSON object.
+        """
+        answer = await ask(self._open_engine.session, self.server.cgi_url(program), params)
+        return dict(read_document(answer.body, answer.url).fields)
 
     # Exports ----------------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ _NO_SIZE = frozenset({"NA"})
 _NO_FILE = frozenset({"InvalidSegName", "BadSegLink", "NoDataDirectory", "NoDataFile", "NA", ""})
 _NO_LINK = frozenset({"Invalid_Link", ""})
 _REMEMBERED = 1 << 12
+_PIECE_BYTES = 1 << 14  # some hundred values, so that others have their turn every few milliseconds
 
 
 def names_of(given: str | Iterable[str] | None, field: str) -> tuple[str, ...] | None:
@@ -190,6 +191,9 @@ class _Values:
         return KeywordColumn(name=self.name, type=kind, units=units, digits=self.digits, values=self.values)
 
     def add(self, run: list[Any]) -> None:
+        if self.name == RECNUM and set(map(type, run)) == {int}:  # asked for along with everything
+            self.values += run
+            return
         if self.keyword is not None and self.keyword.is_real:
             with suppress(ValueError, TypeError):  # MISSING, null, and what is wrong
                 self.values += [None if value != value else value for value in map(float, run)]
@@ -233,7 +237,7 @@ async def read_records(body: Body, wanted: Wanted) -> RecordTable:
         WrongValue: A keyword's value is not of its type.
         MalformedAnswer, IncompleteBody: The answer is not what the protocol promises, or not whole.
     """
-    return await _Reader(Pull(body.chunks(1 << 16), shown_url(body.url)), wanted).table()
+    return await _Reader(Pull(body.chunks(_PIECE_BYTES), shown_url(body.url)), wanted).table()
 
 
 class _Reader:

@@ -2,10 +2,13 @@
 
 ```python
 from aurora_async import EphemerisQuery
-from aurora_async.sync import AuroraX
+from aurora_async.sync import AuroraX, Jsoc
 
 client = AuroraX()
 records = client.ephemeris.search(EphemerisQuery(start="2020-01-01", end="2020-01-01", platforms="swarma"))
+
+jsoc = Jsoc(email="me@example.com")
+jsoc.download("hmi.m_720s[2018.3.2]{magnetogram}", "images", method="url", protocol="fits")
 ```
 """
 
@@ -21,7 +24,7 @@ from aurora_async.sync._aurorax import (
     Sources,
 )
 from aurora_async.sync._batch import Batch
-from aurora_async.sync._jsoc import Export, Jsoc
+from aurora_async.sync._jsoc import Export, Jsoc, write_manifest
 from aurora_async.sync._requests import Events, Run
 from aurora_async.sync._transfer import fetch, fetch_many
 
@@ -42,4 +45,5 @@ __all__ = [
     "Sources",
     "fetch",
     "fetch_many",
+    "write_manifest",
 ]

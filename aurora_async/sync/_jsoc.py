@@ -10,7 +10,7 @@ from typing import Any
 from aurora_async.config import Config
 from aurora_async.engine import RequestId
 from aurora_async.engine import Run as AsyncRun
-from aurora_async.jsoc import DownloadOptions, ExportQuery, JsocServer, RecordSet, RecordTable
+from aurora_async.jsoc import Download, DownloadOptions, ExportQuery, JsocServer, RecordSet, RecordTable
 from aurora_async.jsoc import Export as AsyncExport
 from aurora_async.jsoc import Jsoc as AsyncJsoc
 from aurora_async.jsoc.attrs import FoundRecords
@@ -20,10 +20,16 @@ from aurora_async.jsoc.filenames import FileNameFormat
 from aurora_async.jsoc.processing import Protocol, Step
 from aurora_async.sync._batch import Batch
 from aurora_async.sync._client import BlockingClient
+from aurora_async.sync._loop import the_loop
 from aurora_async.sync._requests import Events, Handle, Run, read_aside
 from aurora_async.sync._verbs import blocking
 
-__all__ = ["Export", "Jsoc"]
+__all__ = ["Export", "Jsoc", "write_manifest"]
+
+
+def write_manifest(download: Download, path: Path | str) -> Path:
+    """Write what became of the files of an export as JSON, whole or not at all: `Download.write_manifest`."""
+    return the_loop().run(download.write_manifest, path)
 
 
 class Export(Handle):
@@ -115,6 +121,7 @@ class Jsoc(BlockingClient[AsyncJsoc]):
     pending = blocking(AsyncJsoc.pending)
     cancel_pending = blocking(AsyncJsoc.cancel_pending)
     search = blocking(AsyncJsoc.search)
+    ask = blocking(AsyncJsoc.ask)
     download = blocking(AsyncJsoc.download)
 
     def export(

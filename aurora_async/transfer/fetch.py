@@ -129,7 +129,7 @@ class Fetched:
 
 @attrs.frozen(kw_only=True)
 class File:
-    """A file to fetch: `name` is a path in the folder, by default what the URL ends in; `check` is `Fetcher.fetch`'s."""
+    """A file to fetch: `name` is a path in the folder, or what the URL ends in; `check` as of `Fetcher.fetch`."""
 
     url: str
     name: str | None = None

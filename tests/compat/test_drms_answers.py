@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -144,6 +145,27 @@ def test_whole_numbers_are_read_however_they_are_printed(
     assert [None if pd.isna(value) else value for value in found] == expected
 
 
+def test_what_is_known_of_a_series_cannot_be_spoilt(server: Server, client: drms.Client) -> None:
+    """It is remembered, but whoever changes what he was given changes his own."""
+    server.says("jsoc_info", {"keywords": [], "segments": [], "links": [], "primekeys": ["A"], "status": 0})
+    client.pkeys("su.x").append("B")
+    keys = client.info("su.x").primekeys
+    assert keys is not None
+    keys.clear()
+    assert client.pkeys("su.x") == ["A"]
+
+
+def test_without_pandas_only_tables_are_missing(
+    server: Server, client: drms.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says what to install."""
+    server.says("show_series", {"status": 0, "names": [{"name": "su.x", "primekeys": "A", "note": ""}], "n": 1})
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert client.series() == ["su.x"]
+    with pytest.raises(ImportError, match="pandas"):
+        client.series(full=True)
+
+
 def test_an_address_is_encoded_twice(server: Server, client: drms.Client) -> None:
     """The service takes off both, so that a plus stays one."""
     server.says("checkAddress.sh", {"status": 2, "msg": "Email address is valid and registered."})
@@ -212,6 +234,15 @@ def test_a_refused_export_is_one_that_has_failed(server: Server, client: drms.Cl
         _ = request.urls
 
 
+def test_an_unknown_address_exports_nothing(server: Server, client: drms.Client) -> None:
+    """And the request says so."""
+    error = "Cannot process your request. email address has been neither validated nor registered"
+    server.says("jsoc_fetch", {"status": 4, "error": error})
+    request = client.export("su.x[1]", email="a@example.com")
+    with pytest.raises(drms.DrmsExportError, match=rf"{error} \[status=4\]"):
+        request.wait()
+
+
 def test_what_is_no_record_set_is_an_export_that_has_failed(client: drms.Client) -> None:
     """As it would be, had the service been asked."""
     request = client.export("su.x[1", email="a@example.com")
@@ -239,6 +270,16 @@ def test_all_arguments_reach_the_service_and_none_is_changed(server: Server, cli
     assert (sent["method"], sent["filenamefmt"]) == ("url", "{segment}.{#}")
     assert options == {"ct": "GREY.sao", "size": 2}
     assert process == {"im_patch": {"x": 1, "y": 2, "width": 10, "height": 20}}
+
+
+def test_a_full_service_is_waited_for(server: Server, client: drms.Client) -> None:
+    """Where the original gives a request that has failed, and scripts ask again without end."""
+    full = {"status": 7, "error": "User a has 1 pending export requests (JSOC_20260101_001); please wait until …"}
+    server.says("jsoc_fetch", full, {**DONE, "requestid": "JSOC_20260101_002", "data": []})
+    request = client.export("su.x[1]", email="a@example.com")
+    assert request.id == "JSOC_20260101_002"
+    assert len(server.asked) == 2
+    assert request.wait()
 
 
 def test_status_looks_again_until_the_end(server: Server, client: drms.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 from urllib.error import URLError
@@ -191,3 +193,21 @@ def test_no_times_are_an_empty_series() -> None:
     found = drms.to_datetime([])
     assert isinstance(found, pd.Series) and found.empty
     assert pd.api.types.is_datetime64_dtype(found.dtype)
+
+
+def test_importing_sets_nothing_up() -> None:
+    """Logging is the application's, and pandas waits for the first table."""
+    code = """
+import logging, sys
+import aurora_async.compat.drms as drms
+print(logging.root.handlers, drms.logger.handlers, drms.logger.level, "pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[] [] 0 False\n"
+
+
+def test_the_package_offers_what_is_public() -> None:
+    """By `dir`, as editors ask for it, and by name."""
+    assert dir(drms) == sorted(drms.__all__)
+    assert all(hasattr(drms, name) for name in drms.__all__)
+    assert drms.__version__ == "0.9.0"

@@ -118,3 +118,33 @@ async def test_maintenance_mode_survives(tmp_path: Path) -> None:
         async with serving(tmp_path) as service:
             assert (await service.call("GET", switch))[2] == {"maintenance": wanted}
             assert (await service.call("POST", PATH, {}))[0] == (503 if wanted else 400)
+
+
+async def test_exports_survive(tmp_path: Path) -> None:
+    """What was done has its files, what was accepted is made after the restart, and no id is given twice."""
+    fetch = "/cgi-bin/ajax/jsoc_fetch"
+
+    async def ask(service: Service, **parameters: str) -> Any:
+        return (await service.call("GET", str(URL(fetch).with_query(parameters)), headers={}))[2]
+
+    async def export(service: Service, name: str) -> str:
+        sent = {"op": "exp_request", "ds": "hmi.m_720s[2017.12.03_TAI/1h]{magnetogram}", "notify": "demo@example.com"}
+        return str((await ask(service, **sent, method="url-tar", filenamefmt=f"{name}.{{recnum}}"))["requestid"])
+
+    async def ended(service: Service, request_id: str) -> Any:
+        async with asyncio.timeout(20):
+            while int((answer := await ask(service, op="exp_status", requestid=request_id))["status"]) in (1, 2):
+                await asyncio.sleep(0.01)
+        return answer
+
+    async with serving(tmp_path) as service:
+        done = await ended(service, await export(service, "done"))
+        accepted = [await export(service, f"accepted{number}") for number in range(3)]
+        service.kill()
+    async with serving(tmp_path) as service:
+        assert await ask(service, op="exp_status", requestid=done["requestid"]) == done
+        answers = [await ended(service, request_id) for request_id in accepted]
+        assert [(answer["status"], answer["count"]) for answer in answers] == [("0", "5")] * 3
+        for answer in (done, *answers):
+            assert (await service.call("HEAD", answer["tarfile"]))[0] == 200
+        assert await export(service, "another") not in {done["requestid"], *accepted}

@@ -21,6 +21,7 @@ from support.processes import ENVIRON
 from aurora_async import jsoc, sync
 from aurora_async.errors import InvalidInput, RequestError
 from aurora_async.jsoc import ExportQuery, NoSuchSeries
+from aurora_async.jsoc import attrs as a
 from aurora_async.sync import Export, Jsoc
 
 DOPPLERGRAMS = "hmi.v_45s[2016.04.01_TAI/1d@6h]{Dopplergram}"
@@ -82,6 +83,7 @@ def test_series_and_records(client: Jsoc) -> None:
     table = client.query("hmi.v_45s[2013.07.03_08:42_TAI/3m]", keywords="T_REC, QUALITY", segments="Dopplergram")
     assert len(table) == 4
     assert {type(value) for value in table["QUALITY"]} == {int}
+    assert client.ask("jsoc_info", {"op": "rs_summary", "ds": "hmi.v_45s[2013.07.03_08:42_TAI/4m]"})["count"] == 5
 
 
 def test_addresses(client: Jsoc) -> None:
@@ -140,6 +142,24 @@ def test_a_run_of_exports(client: Jsoc, tmp_path: Path) -> None:
     assert sorted(one.index for one in outcomes) == [0, 1, 2, 3]
     assert all(one.ok for one in outcomes)
     assert len(list(tmp_path.rglob("*.fits"))) == 4
+
+
+def test_a_search_by_attributes(client: Jsoc) -> None:
+    """Each block of alternatives finds its own records, which can be exported as they are."""
+    found = client.search(
+        a.Series("aia.lev1_euv_12s")
+        & a.Time("2021-07-03T14:27", "2021-07-03T14:28")
+        & (a.Wavelength(171) | a.Wavelength(211))
+    )
+    assert [len(block) for block in found] == [len(set(block.table["T_REC"])) for block in found] == [6, 6]
+
+
+def test_a_batch_of_exports(client: Jsoc, tmp_path: Path) -> None:
+    """Kept in a folder, which knows what is done."""
+    queries = [ExportQuery(SHARP, method="url", protocol="fits", n=n, email=EMAIL) for n in (1, -1)]
+    with client.batch(tmp_path, queries) as batch:
+        assert [entry.error for entry in batch.run()] == [None, None]
+        assert batch.status().done == 2
 
 
 def test_events_are_heard_inside_the_block(client: Jsoc) -> None:

@@ -62,6 +62,14 @@ async def test_what_is_no_plain_file_is_refused(tmp_path: Path, kind: bytes) -> 
         await members(archive)
 
 
+@pytest.mark.parametrize("size", [-512, -1024, -(1 << 40)])
+async def test_a_size_below_nothing_is_refused(tmp_path: Path, size: int) -> None:
+    """The file behind it would be the one before, again and again."""
+    archive = packed(tmp_path, a_tar(("a.fits", b"x"), ("b.fits", header(tarfile.REGTYPE, size=size))))
+    with pytest.raises(WrongContent):
+        await members(archive)
+
+
 async def test_a_sparse_file_is_refused(tmp_path: Path) -> None:
     """A few bytes could become terabytes."""
     sparse = io.BytesIO()

@@ -51,7 +51,12 @@ def their_errors() -> Iterator[None]:
 
 def refusal(error: Exception) -> dict[str, Any]:
     """Return the answer with which the service refuses an export."""
-    cause = error.__cause__
-    if isinstance(cause, ExportRefused | QueryRefused | AddressNotRegistered):
-        return {"status": cause.status if isinstance(cause, ExportRefused) else 4, "error": cause.reason}
-    return {"status": 4, "error": str(error)}
+    match error.__cause__:
+        case ExportRefused(status=status, reason=reason):
+            return {"status": status, "error": reason}
+        case QueryRefused(reason=reason):
+            return {"status": 4, "error": reason}
+        case AddressNotRegistered(reason=reason):
+            return {"status": 4, "error": f"Cannot process your request. {reason}"}
+        case _:
+            return {"status": 4, "error": str(error)}

@@ -34,14 +34,19 @@ class SeriesInfo:
         self.unitsize: int | None = d.get("unitsize")
         self.archive: int | None = d.get("archive")
         self.tapegroup: int | None = d.get("tapegroup")
-        self.primekeys: list[str | None] | None = d.get("primekeys")
-        self.dbindex: list[str | None] | None = d.get("dbindex")
+        self.primekeys = _own(d.get("primekeys"))
+        self.dbindex = _own(d.get("dbindex"))
         self.keywords = _keywords(d["keywords"])
         self.links = named_frame(d["links"], ("target", "kind", "note"))
         self.segments = named_frame(d["segments"], ("type", "units", "protocol", "dims", "note"))
 
     def __repr__(self) -> str:
         return "<SeriesInfo>" if self.name is None else f"<SeriesInfo: {self.name}>"
+
+
+def _own(names: Sequence[str | None] | None) -> list[str | None] | None:
+    """Return a list that may be changed: the answer it comes from is everybody's."""
+    return None if names is None else list(names)
 
 
 def _keywords(rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:

@@ -188,7 +188,7 @@ class Client:
     @staticmethod
     def _answer(d: dict[str, Any]) -> dict[str, Any]:
         """Return an answer, or raise what the service has to say instead of one."""
-        if (status := int(d["status"])) != 0:
+        if (status := int(d.get("status", -1))) != 0:
             said = d.get("error") or d.get("errmsg") or "DRMS Query failed."
             raise DrmsQueryError(f"{said} [status={status}]")
         return d

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
 
+from aurora_async.jsoc.servers import JSOC, KIS, JsocServer
+
 __all__ = ["ServerConfig", "find_server", "register_server"]
 __dir__ = __all__.copy
 
@@ -108,24 +110,21 @@ def find_server(server: str | ServerConfig) -> ServerConfig:
     return _server_configs[server.lower()]
 
 
-register_server(
-    ServerConfig(
-        name="JSOC",
-        cgi_baseurl="http://jsoc.stanford.edu/cgi-bin/ajax/",
-        cgi_show_series="show_series",
-        cgi_jsoc_info="jsoc_info",
-        cgi_jsoc_fetch="jsoc_fetch",
-        cgi_check_address="checkAddress.sh",
-        cgi_show_series_wrapper="showextseries",
-        show_series_wrapper_dbhost="hmidb2",
-        http_download_baseurl="http://jsoc.stanford.edu/",
-    )
-)
-register_server(
-    ServerConfig(
-        name="KIS",
-        cgi_baseurl="http://drms.leibniz-kis.de/cgi-bin/",
-        cgi_show_series="show_series",
-        cgi_jsoc_info="jsoc_info",
-    )
-)
+def _shipped(server: JsocServer) -> ServerConfig:
+    """Describe one of the servers that we know, in drms's words."""
+    told = {
+        "name": server.name,
+        "cgi_baseurl": f"{server.base_url}/",
+        "cgi_show_series": server.series_cgi,
+        "cgi_jsoc_info": server.info_cgi,
+        "cgi_jsoc_fetch": server.fetch_cgi,
+        "cgi_check_address": server.check_address_cgi,
+        "cgi_show_series_wrapper": server.all_series_cgi,
+        "show_series_wrapper_dbhost": server.database_host,
+        "http_download_baseurl": None if server.download_url is None else f"{server.download_url}/",
+    }
+    return ServerConfig({key: value for key, value in told.items() if value is not None})
+
+
+for _server in (JSOC, KIS):
+    register_server(_shipped(_server))

@@ -16,10 +16,7 @@ from aurora_async import jsoc, sync
 from aurora_async.compat.drms._errors import their_errors
 from aurora_async.compat.drms.config import ServerConfig, find_server
 from aurora_async.compat.drms.exceptions import DrmsOperationNotSupported
-from aurora_async.config import Timeouts
-from aurora_async.jsoc.cgi import ask
 from aurora_async.jsoc.client import DEFAULT_CONFIG
-from aurora_async.jsoc.wire import read_document
 
 __all__ = ["HttpJsonClient", "JsocInfoConstants"]
 __dir__ = __all__.copy
@@ -66,7 +63,7 @@ class HttpJsonClient:
         silence_s = socket.getdefaulttimeout()
         settings = DEFAULT_CONFIG
         if silence_s is not None:
-            settings = attrs.evolve(settings, timeouts=Timeouts(read_s=silence_s))
+            settings = attrs.evolve(settings, timeouts=attrs.evolve(settings.timeouts, read_s=silence_s))
         # With whole addresses for names: they need not lie below one base.
         server = jsoc.JsocServer(
             name=config.name,
@@ -130,15 +127,8 @@ class HttpJsonClient:
         url = getattr(self._server, f"url_{program}")
         if url is None:
             raise DrmsOperationNotSupported(f"Server {self._server.name} has no {program}")
-        client = self.jsoc
-
-        async def answer() -> dict[str, Any]:
-            session = client._asynchronous._open_engine.session
-            got = await ask(session, url, {name: value for name, value in params.items() if value is not None})
-            return dict(read_document(got.body, got.url).fields)
-
         with their_errors():
-            return client._loop.run(answer)
+            return self.jsoc.ask(url, {name: value for name, value in params.items() if value is not None})
 
 
 def split(names: str | Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aurora_async.errors import InvalidInput
 from aurora_async.jsoc.keywords import KeywordType, Value
 from aurora_async.jsoc.times import MISSING_TIME, TaiTime
-from aurora_async.server.jsoc.catalog import KeywordDef, RecordSetProblem, Series
+from aurora_async.server.jsoc.structure import KeywordDef, RecordSetProblem, Series
 
 if TYPE_CHECKING:
     from aurora_async.server.jsoc.records import Record

@@ -13,28 +13,33 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from aurora_async.jsoc.keywords import Value
 from aurora_async.jsoc.times import TaiTime
-from aurora_async.server.jsoc.catalog import SegmentDef, Series
 from aurora_async.server.jsoc.fits import Card, fits_file
 from aurora_async.server.jsoc.records import Record
 from aurora_async.server.jsoc.scenes import Frame, Picture, scene
 from aurora_async.server.jsoc.steps import Step, apply_steps, to_ptr
+from aurora_async.server.jsoc.structure import SegmentDef, Series
 
-__all__ = ["export_segments", "exported_file", "is_image", "picture_of", "stored_file", "stored_name"]
+__all__ = ["FIELD_SEGMENTS", "export_segments", "exported_file", "is_image", "picture_of", "stored_file", "stored_name"]
 
 _MADE_UP = "Made up by aurora_async's local service. Not an observation."
-_PTR = {"Bp": "azimuth", "Bt": "inclination", "Br": "field"}
-"""The segments that `HmiB2ptr` makes, and those they are made of."""
+FIELD_SEGMENTS = ("field", "inclination", "azimuth")
+"""The segments that `HmiB2ptr` makes others of."""
+_COMPONENTS = ("Bp", "Bt", "Br")
 _TABLE_ROWS = 40
 
 
 def stored_name(record: Record, segment: str) -> str | None:
     """Return the name of a segment's file in the store, None if the record has no such file."""
-    return PurePosixPath(record.segment_path(segment)).name if record.has_image else None
+    defined = record.series.segment(segment)
+    if defined is None or not record.has_image:
+        return None
+    return PurePosixPath(record.segment_path(defined)).name
 
 
 def is_image(record: Record, segment: str) -> bool:
@@ -52,18 +57,19 @@ def stored_file(record: Record, segment: str, *, version: int = 1) -> bytes:
 def exported_file(record: Record, segment: str, steps: Sequence[Step], *, version: int = 1) -> bytes:
     """Return the image of a segment after some steps, with the record's keywords in its header."""
     picture = picture_of(record, segment, steps, version=version)
-    return _image_file(record, segment, picture, list(_keyword_cards(record, picture)))
+    done = [Card("HISTORY", str(step)) for step in steps]
+    return _image_file(record, segment, picture, [*_keyword_cards(record, picture), *done])
 
 
 def export_segments(wanted: Sequence[str], steps: Sequence[Step]) -> tuple[str, ...]:
     """Return the segments that come of those that are asked for; one step makes others of them."""
-    return tuple(_PTR) if any(step.name == "HmiB2ptr" for step in steps) else tuple(wanted)
+    return _COMPONENTS if any(step.name == "HmiB2ptr" for step in steps) else tuple(wanted)
 
 
 def picture_of(record: Record, segment: str, steps: Sequence[Step] = (), *, version: int = 1) -> Picture:
     """Return what a segment shows after some steps."""
     if any(step.name == "HmiB2ptr" for step in steps):
-        field, inclination, azimuth = (_scene(record, name, version) for name in ("field", "inclination", "azimuth"))
+        field, inclination, azimuth = (_scene(record, name, version) for name in FIELD_SEGMENTS)
         picture = to_ptr(field, inclination, azimuth)[segment]
     else:
         picture = _scene(record, segment, version)
@@ -95,7 +101,7 @@ def _frame(record: Record, dims: tuple[int, ...]) -> Frame:
     size = number("CDELT1", 2.2 * radius / dims[0]) or 1.0
     axis = record.value("CTYPE1")
     is_disk = not axis.startswith(("CR", "HG")) if isinstance(axis, str) else dims[0] == dims[1]
-    return Frame(
+    frame = Frame(
         crpix=(number("CRPIX1", (dims[0] + 1) / 2), number("CRPIX2", (dims[1] + 1) / 2)),
         crval=(number("CRVAL1", 0.0), number("CRVAL2", 0.0)),
         cdelt=(size, number("CDELT2", size) or 1.0),
@@ -104,6 +110,17 @@ def _frame(record: Record, dims: tuple[int, ...]) -> Frame:
         day=record.when.seconds / 86_400,
         is_disk=is_disk,
     )
+    longitude, latitude = record.value("LON_FWT"), record.value("LAT_FWT")
+    if isinstance(longitude, float) and isinstance(latitude, float):
+        return _around(frame, dims, math.radians(longitude), math.radians(latitude))
+    return frame
+
+
+def _around(frame: Frame, dims: tuple[int, ...], west: float, north: float) -> Frame:
+    """Return the frame of an image of an active region, which is in its middle; longitude and latitude in radians."""
+    x, y = frame.radius * math.cos(north) * math.sin(west), frame.radius * math.sin(north)
+    off = [(length + 1) / 2 - float(at) for length, at in zip(dims, frame.pixel(x, y), strict=False)]
+    return attrs.evolve(frame, crpix=(frame.crpix[0] + off[0], frame.crpix[1] + off[1]), region=(x, y))
 
 
 # Images -------------------------------------------------------------------------------------------------------------

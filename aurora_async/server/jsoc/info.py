@@ -21,9 +21,10 @@ from aurora_async.jsoc.keywords import KeywordType, print_value
 from aurora_async.jsoc.recordset import Subset, parse_record_set, series_of
 from aurora_async.jsoc.times import TaiTime
 from aurora_async.server.jsoc.answers import as_json, json_answer, parameters
-from aurora_async.server.jsoc.catalog import Catalog, KeywordDef, Listed, RecordSetProblem, SegmentDef, Series
+from aurora_async.server.jsoc.catalog import Catalog
 from aurora_async.server.jsoc.records import INVALID_KEY, Record
 from aurora_async.server.jsoc.selection import MOST_RECORDS
+from aurora_async.server.jsoc.structure import KeywordDef, Listed, RecordSetProblem, SegmentDef, Series
 from aurora_async.server.site import Routes, answer_stream
 
 __all__ = ["InfoRoutes"]

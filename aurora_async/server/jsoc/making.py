@@ -14,8 +14,15 @@ import attrs
 
 from aurora_async.server.jsoc.archive import write_tar
 from aurora_async.server.jsoc.contents import exported_file, picture_of, stored_file
-from aurora_async.server.jsoc.images import IMAGES, MOVIES, ImageOptions, ImagesUnavailable, image_file, require
-from aurora_async.server.jsoc.images import save_movie as save_frames
+from aurora_async.server.jsoc.images import (
+    IMAGES,
+    MOVIES,
+    ImageOptions,
+    ImagesUnavailable,
+    image_file,
+    require,
+    save_movie,
+)
 from aurora_async.server.jsoc.index import NO_FILE, NO_IMAGES, Row, write_index, write_keywords
 from aurora_async.server.jsoc.names import BadPattern, file_name
 from aurora_async.server.jsoc.orders import Opened, Order
@@ -48,7 +55,7 @@ def file_content(order: Order, record: Record, segment: str, *, version: int = 1
     """Return a file of an export."""
     if order.kind == "as-is":
         return stored_file(record, segment, version=version)
-    steps = order.steps.steps
+    steps = order.steps
     if order.kind == "fits":
         return exported_file(record, segment, steps, version=version)
     options = ImageOptions.of_protocol(order.protocol)
@@ -65,7 +72,7 @@ def listed_name(order: Order, record: Record, segment: str) -> str:
 
 
 def _series_name(order: Order, record: Record) -> str:
-    return f"{record.series.name}_mod" if order.steps.steps else record.series.name
+    return f"{record.series.name}_mod" if order.steps else record.series.name
 
 
 def _flat(pixels: Pixels) -> Pixels:
@@ -113,12 +120,12 @@ class Making:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.order.kind in MOVIES and files:
             rows.insert(0, ("movie of the following data", self._movie_name))
-            self._save_movie(files)
+            self._film(files)
         if self.order.kind == "as-is":
             write_keywords(self.folder / self._keywords_name, self.opened.records)
         if self.order.is_tar:
             self._pack(rows, files)
-        write_index(self.folder, dict(self._header(files)), rows)
+        write_index(self.folder, self._header(files), rows)
         return files
 
     def _name_files(self) -> tuple[list[Row], list[ExportFile]]:
@@ -159,14 +166,14 @@ class Making:
             self._checkpoint()
             yield file.name, file_content(self.order, file.record, file.segment)
 
-    def _save_movie(self, files: Sequence[ExportFile]) -> None:
+    def _film(self, files: Sequence[ExportFile]) -> None:
         def frames() -> Iterator[Pixels]:
             for file in files:
                 self._checkpoint()
-                yield _flat(picture_of(file.record, file.segment, self.order.steps.steps).pixels)
+                yield _flat(picture_of(file.record, file.segment, self.order.steps).pixels)
 
         options = ImageOptions.of_protocol(self.order.protocol)
-        save_frames(self.folder / self._movie_name, self.order.kind, frames(), options)
+        save_movie(self.folder / self._movie_name, self.order.kind, frames(), options)
 
     def _pack(self, rows: Sequence[Row], files: Sequence[ExportFile]) -> None:
         def members() -> Iterator[tuple[str, bytes]]:
@@ -186,30 +193,28 @@ class Making:
     def _keywords_name(self) -> str:
         return f"{self.request_id}.keywords.txt"
 
-    def _header(self, files: Sequence[ExportFile]) -> Iterator[tuple[str, str]]:
-        order, count = self.order, str(max(0, len(files) + self.count_off))
-        size = str(self._megabytes(files))
-        tar = f"{self.directory}/{self.request_id}.tar"
+    def _header(self, files: Sequence[ExportFile]) -> dict[str, str]:
+        """Return what the lists begin with: each of JSOC's exporting programs has members of its own."""
+        order, directory = self.order, self.directory
+        count, size = str(max(0, len(files) + self.count_off)), str(self._megabytes(files))
+        asked = {"requestid": self.request_id, "method": order.method, "protocol": order.protocol}
         if order.kind == "as-is":
-            yield from (("version", "1"), ("requestid", self.request_id), ("method", order.method))
-            yield from (("protocol", order.protocol), ("wait", "0"), ("count", count), ("size", size))
-            yield from (("status", "0"), ("dir", self.directory))
-            yield "keywords", f"{self.directory}/{self._keywords_name}"
+            header = {"version": "1", **asked, "wait": "0", "count": count, "size": size, "status": "0"}
+            header |= {"dir": directory, "keywords": f"{directory}/{self._keywords_name}"}
         elif order.kind == "fits":
-            yield from (("version", "0.5"), ("requestid", self.request_id), ("method", order.method))
-            yield from (("protocol", order.protocol), ("count", count), ("size", size))
-            yield "exptime", datetime.now(UTC).strftime("%Y.%m.%d_%H:%M:%S_UT")
-            yield from (("dir", self.directory), ("status", "0"), ("keywords", "**IN FITS FILES**"))
+            now = datetime.now(UTC).strftime("%Y.%m.%d_%H:%M:%S_UT")
+            header = {"version": "0.5", **asked, "count": count, "size": size, "exptime": now}
+            header |= {"dir": directory, "status": "0", "keywords": "**IN FITS FILES**"}
         else:
-            # Another program makes these, which has its own names, and a blank behind the status.
-            yield from (("reqid", self.request_id), ("expversion", "0.5"), ("method", order.method))
-            yield from (("recordset", order.record_set), ("protocol", order.protocol), ("dir", self.directory))
-            yield from (("filefmt", order.pattern), ("cparms", "**NONE**"), ("keywords", "**NONE**"))
-            yield from (("size", size), ("status", "0 "))
+            header = {"reqid": self.request_id, "expversion": "0.5", "method": order.method}
+            header |= {"recordset": order.record_set, "protocol": order.protocol, "dir": directory}
+            header |= {"filefmt": order.pattern, "cparms": "**NONE**", "keywords": "**NONE**", "size": size}
+            header["status"] = "0 "  # with a blank, as the service has it
             if order.kind in MOVIES:
-                yield "movie name", self._movie_name
+                header["movie name"] = self._movie_name
         if order.is_tar:
-            yield "tarfile", tar
+            header["tarfile"] = f"{directory}/{self.request_id}.tar"
+        return header
 
     def _megabytes(self, files: Sequence[ExportFile]) -> int:
         if not files:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,12 +13,13 @@ import attrs
 
 from aurora_async.errors import InvalidQuery
 from aurora_async.jsoc.recordset import RecordSet, parse_record_set
-from aurora_async.server.jsoc.catalog import Catalog, RecordSetProblem, Series
-from aurora_async.server.jsoc.contents import export_segments, is_image, stored_name
+from aurora_async.server.jsoc.catalog import Catalog
+from aurora_async.server.jsoc.contents import FIELD_SEGMENTS, export_segments, is_image, stored_name
 from aurora_async.server.jsoc.names import DEFAULT_PATTERN
 from aurora_async.server.jsoc.records import Record
 from aurora_async.server.jsoc.settings import JsocSettings
-from aurora_async.server.jsoc.steps import Process, StepError
+from aurora_async.server.jsoc.steps import Process, Step, StepError
+from aurora_async.server.jsoc.structure import RecordSetProblem, Series
 
 __all__ = ["Opened", "Order", "Refused", "check_texts", "open_records", "read_order"]
 
@@ -73,9 +75,14 @@ class Order:
         return self.method.endswith("-tar")
 
     @property
-    def steps(self) -> Process:
-        """What is done to the images."""
-        return Process.of_text(self.process)
+    def limit(self) -> int:
+        """How many records are wanted: 0 all, below the last."""
+        return Process.of_text(self.process).limit
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What is done to the images; nothing to files that are given as they are stored."""
+        return () if self.kind == "as-is" else Process.of_text(self.process).steps
 
     def as_json(self) -> str:
         """Return it as it is kept."""
@@ -108,6 +115,8 @@ def read_order(given: Mapping[str, str]) -> Order:
         record_set = ",".join(line.strip() for line in given.get("file", "").splitlines() if line.strip())
     try:
         ratio = float(given.get("sizeratio", "1"))
+        if not 0 <= ratio < math.inf:
+            raise ValueError(ratio)
         if "processing" in given:
             process = str(Process.of_json(given["processing"], given.get("max_recs", "0")))
         else:
@@ -155,17 +164,16 @@ class Opened:
 
     def files(self, order: Order) -> Iterator[tuple[Record, str, str | None]]:
         """Yield record, segment and name in the store of each file; of an export of images, only images."""
-        needed = ("field", "inclination", "azimuth")
-        made = export_segments(self.segments, order.steps.steps)
+        made, steps = export_segments(self.segments, order.steps), order.steps
         for record in self.records:
             for segment in made:
                 if made != self.segments:
-                    if all(stored_name(record, name) for name in needed):
+                    if all(stored_name(record, name) for name in FIELD_SEGMENTS):
                         yield record, segment, f"{segment}.fits"
                 elif order.kind == "as-is":
                     yield record, segment, stored_name(record, segment)
                 elif is_image(record, segment):
-                    yield record, segment, f"{segment}.fits" if order.steps.steps else stored_name(record, segment)
+                    yield record, segment, f"{segment}.fits" if steps else stored_name(record, segment)
 
 
 def open_records(order: Order, catalog: Catalog, settings: JsocSettings) -> Opened:
@@ -177,9 +185,7 @@ def open_records(order: Order, catalog: Catalog, settings: JsocSettings) -> Open
     wanted, series = _one_series(order, catalog)
     names = _segments(order, wanted, series)
     try:
-        records = catalog.open(
-            order.record_set, n=order.steps.limit, images_only=not order.any_quality, limit=_MOST_RECORDS
-        )
+        records = catalog.open(order.record_set, n=order.limit, images_only=not order.any_quality, limit=_MOST_RECORDS)
     except RecordSetProblem as error:
         text = f"Can not open RecordSet, bad query or too many records: {order.record_set}"
         raise Refused(4, text) from error

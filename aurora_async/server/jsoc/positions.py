@@ -16,7 +16,19 @@ from typing import NamedTuple, Protocol
 
 import attrs
 
-__all__ = ["Cadence", "Chain", "Choice", "Coordinate", "Patches", "Position", "Positions", "Rows", "Words", "meet"]
+__all__ = [
+    "Cadence",
+    "Chain",
+    "Choice",
+    "Coordinate",
+    "Patches",
+    "Position",
+    "Positions",
+    "Rows",
+    "Words",
+    "meet",
+    "only",
+]
 
 Coordinate = int | str
 
@@ -82,6 +94,11 @@ def meet(one: range, other: range) -> range:
     if first < lowest:
         first += -(-(lowest - first) // step) * step
     return range(first, min(one.stop, other.stop), step)
+
+
+def only(coordinate: Coordinate) -> range | Words:
+    """Return what asks for one coordinate."""
+    return Words(coordinate, coordinate) if isinstance(coordinate, str) else range(coordinate, coordinate + 1)
 
 
 def _passes(coordinates: Sequence[Coordinate], choices: Sequence[Choice]) -> bool:

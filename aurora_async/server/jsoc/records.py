@@ -1,6 +1,6 @@
 """Records: what one holds, where its files are, and what it is called.
 
-A value is, in this order: a prime key, what the real service has printed, what a link leads to, what is computed, or
+A value is, in this order: what the real service has printed, a prime key, what a link leads to, what is computed, or
 the keyword's default.
 """
 
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from aurora_async.jsoc.keywords import Value
 from aurora_async.jsoc.times import TaiTime
 from aurora_async.server.jsoc import values
-from aurora_async.server.jsoc.catalog import KeywordDef, LinkDef, SegmentDef, Series, published_records
+from aurora_async.server.jsoc.definitions import published_records
 from aurora_async.server.jsoc.positions import Cadence, Chain, Position
-from aurora_async.server.jsoc.selection import position_of
+from aurora_async.server.jsoc.structure import KeywordDef, LinkDef, SegmentDef, Series
 
 if TYPE_CHECKING:
     from aurora_async.server.jsoc.catalog import Catalog
@@ -135,7 +135,7 @@ class Record:
         if link.kind == "STATIC":
             recnum = values.linked_recnum(self, target)
             return None if recnum is None else self.catalog.record(target, recnum)
-        position = position_of(target, [self.value(key) for key in target.primekeys])
+        position = target.position_of([self.value(key) for key in target.primekeys])
         return None if position is None else Record(self.catalog, target, position)
 
     def link_text(self, name: str) -> str:
@@ -161,7 +161,7 @@ class Record:
         """Where its files are: partition, storage unit, slot."""
         folder = _published(self.catalog, self.series).get(self.recnum, {}).get("folder")
         if folder is not None:
-            return _home(folder)
+            return _parts_of(folder)
         unit, slot = divmod(self.recnum, self.series.unitsize)
         sunum = _FIRST_UNIT + self.series.number * _UNITS_PER_SERIES + unit
         return f"SUM{sunum % 97}", sunum, slot
@@ -270,13 +270,12 @@ def _collected(catalog: Catalog, series: Series) -> dict[int, Any]:
 
 
 def _position(series: Series, keys: list[Any]) -> Position:
-    values_ = [key.keyword.read(str(text)) for key, text in zip(series.keys, keys, strict=True)]
-    position = position_of(series, values_)
+    position = series.position_of([key.keyword.read(str(text)) for key, text in zip(series.keys, keys, strict=True)])
     assert position is not None, f"{series.name} has no record {keys}"
     return position
 
 
-def _home(folder: str) -> tuple[str, int, int]:
+def _parts_of(folder: str) -> tuple[str, int, int]:
     match = re.fullmatch(r"/(SUM\d+)/D(\d+)/S(\d+)", folder)
     assert match is not None, folder
     return match[1], int(match[2]), int(match[3])
@@ -289,7 +288,7 @@ def home_of(catalog: Catalog, sunum: int, slot: int) -> tuple[str, int] | None:
         if series is None:
             continue
         for recnum, row in _published(catalog, series).items():
-            if "folder" in row and _home(row["folder"])[1:] == (sunum, slot):
+            if "folder" in row and _parts_of(row["folder"])[1:] == (sunum, slot):
                 return name, recnum
     number, unit = divmod(sunum - _FIRST_UNIT, _UNITS_PER_SERIES)
     series = catalog.numbered(number)

@@ -41,6 +41,8 @@ class Frame:
     """Radius of the disk, in the unit of the axes."""
     day: float = 0.0
     """When, in days: regions are further west each day."""
+    region: tuple[float, float] | None = None
+    """Coordinates of an active region that is there in any case."""
     is_disk: bool = True
     """False of maps, which show the Sun unrolled."""
     is_map: bool = False
@@ -124,6 +126,7 @@ class _Place:
         self.is_outside = self.radius > 1
         self.mu = np.sqrt(np.clip(1 - self.radius**2, 0, None))
         self.day = frame.day
+        self.region = None if frame.region is None else [at / frame.radius for at in frame.region]
 
     def regions(self, shape: Callable[[Pixels, Pixels], Pixels]) -> Pixels:
         """Return the sum over the active regions that are in view, each of `shape`, in units of its size."""
@@ -138,6 +141,8 @@ class _Place:
             north = math.sin(math.radians(latitude)) * (1 if strength > 0.65 else -1)
             west = math.sin(angle) * math.sqrt(1 - north**2)
             total += strength * shape((self.x - west) / 0.06, (self.y - north) / 0.05)
+        if self.region is not None:
+            total += shape((self.x - self.region[0]) / 0.06, (self.y - self.region[1]) / 0.05)
         return total
 
 

@@ -1,6 +1,6 @@
 """Which records a record set selects: its filters become ranges of coordinates, and those are met.
 
-Source: JSOC's `drms_names.txt` and `drms_record.c`, as the protocol reference tells it.
+Source: NetDRMS, `drms_names.txt` and `drms_record.c`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import attrs
 
 from aurora_async.errors import InvalidInput
-from aurora_async.jsoc.keywords import KeywordType, Value
+from aurora_async.jsoc.keywords import KeywordType
 from aurora_async.jsoc.recordset import (
     Between,
     Condition,
@@ -33,14 +33,15 @@ from aurora_async.jsoc.recordset import (
     parse_record_set,
 )
 from aurora_async.jsoc.times import TaiTime
-from aurora_async.server.jsoc.catalog import Key, RecordSetProblem, Series
-from aurora_async.server.jsoc.positions import Choice, Coordinate, Position, Words, meet
+from aurora_async.server.jsoc.conditions import Conditions
+from aurora_async.server.jsoc.positions import Choice, Coordinate, Position, Words, meet, only
+from aurora_async.server.jsoc.records import Record
+from aurora_async.server.jsoc.structure import Key, RecordSetProblem, Series
 
 if TYPE_CHECKING:
     from aurora_async.server.jsoc.catalog import Catalog
-    from aurora_async.server.jsoc.records import Record
 
-__all__ = ["MOST_RECORDS", "count", "position_of", "select", "series_of_all"]
+__all__ = ["MOST_RECORDS", "count", "select"]
 
 MOST_RECORDS = 200_000
 """Records that one answer is made of; more would take gigabytes."""
@@ -55,8 +56,6 @@ def select(
     catalog: Catalog, text: str, *, n: int = 0, images_only: bool = False, limit: int | None = None
 ) -> list[Record]:
     """Return the records that a text selects; see `Catalog.open`."""
-    from aurora_async.server.jsoc.records import Record
-
     found: list[Record] = []
     limit = MOST_RECORDS if limit is None else min(limit, MOST_RECORDS)
     subsets = _subsets(catalog, text)
@@ -85,30 +84,6 @@ def count(catalog: Catalog, text: str, *, n: int = 0) -> int:
     """Return how many records a text selects; see `Catalog.count`."""
     total = sum(subset.count(abs(n)) for subset in _subsets(catalog, text))
     return min(total, abs(n)) if n else total
-
-
-def series_of_all(catalog: Catalog, text: str) -> list[Series]:
-    """Return the series of a record set, each once.
-
-    Raises:
-        RecordSetProblem: The text is no record set, or one of its series does not exist.
-    """
-    found = {subset.series.name: subset.series for subset in _subsets(catalog, text)}
-    return list(found.values())
-
-
-def position_of(series: Series, values: Sequence[Value]) -> Position | None:
-    """Return the position of the record with these prime keys."""
-    choices: list[Choice] = []
-    for key, value in zip(series.keys, values, strict=True):
-        if value is None:
-            return None
-        choices.append([_only(key.coordinate(value))])
-    return next(series.positions.among(choices), None)
-
-
-def _only(coordinate: Coordinate) -> range | Words:
-    return Words(coordinate, coordinate) if isinstance(coordinate, str) else range(coordinate, coordinate + 1)
 
 
 @attrs.frozen
@@ -141,8 +116,6 @@ class _Selection:
                 yield position
 
     def _tested(self, positions: Iterator[Position]) -> Iterator[Position]:
-        from aurora_async.server.jsoc.conditions import Conditions
-        from aurora_async.server.jsoc.records import Record
 
         tried = 0
         with Conditions(self.series, self.conditions) as conditions:
@@ -250,9 +223,9 @@ def _parts(series: Series, key: Key, place: int, asked: Range) -> Iterator[range
         case First() | Last():
             ends = _ends(series, place)
             if ends is not None:
-                yield _only(ends[isinstance(asked, Last)])
+                yield only(ends[isinstance(asked, Last)])
         case One(text=text):
-            yield _only(_coordinate(key, text))
+            yield only(_coordinate(key, text))
         case Between(start=start, end=end, skip=skip):
             first, last = _coordinate(key, start), _coordinate(key, end)
             if isinstance(first, int) and isinstance(last, int):
@@ -327,7 +300,7 @@ def _by_index(series: Series, key: Key, place: int, spans: Sequence[First | Last
     if values is None:
         raise RecordSetProblem(f"{key.name} has too many values to be counted; name them instead")
     found = chain.from_iterable(_spanned(spans, 0, len(values) - 1))
-    return [_only(values[number]) for number in islice(found, MOST_RECORDS) if 0 <= number < len(values)]
+    return [only(values[number]) for number in islice(found, MOST_RECORDS) if 0 <= number < len(values)]
 
 
 def _spanned(spans: Sequence[First | Last | Span], first: int, last: int) -> Iterator[range]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import attrs
 from attrs.validators import deep_iterable, ge, gt, instance_of, optional
@@ -12,15 +12,17 @@ __all__ = ["JsocSettings"]
 _DAY_S = 86_400.0
 
 
-def _texts(default: tuple[str, ...]) -> Any:
-    return attrs.field(default=default, converter=tuple, validator=deep_iterable(instance_of(str)))
+def _as_tuple(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 @attrs.frozen(kw_only=True)
 class JsocSettings:
     """Settings of the local JSOC."""
 
-    addresses: tuple[str, ...] = _texts(("demo@example.com",))
+    addresses: tuple[str, ...] = attrs.field(
+        default=("demo@example.com",), converter=_as_tuple, validator=deep_iterable(instance_of(str))
+    )
     """The addresses that are registered from the start; others can be registered."""
     registration_s: float = attrs.field(default=2.0, validator=ge(0))
     """How long the registration of an address is pending."""
@@ -36,5 +38,5 @@ class JsocSettings:
     """The same for those that come from one computer; ten at JSOC."""
     max_megabytes: int = attrs.field(default=100_000, validator=ge(0))
     """What an export may take from the store, by the sizes that the real files have; more is refused with status 3."""
-    offline: tuple[str, ...] = _texts(())
+    offline: tuple[str, ...] = attrs.field(default=(), converter=_as_tuple, validator=deep_iterable(instance_of(str)))
     """Series whose files are on tape only: their exports are refused with status 25."""

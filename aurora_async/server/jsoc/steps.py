@@ -37,6 +37,9 @@ class Step:
     name: str
     arguments: Mapping[str, str] = attrs.field(factory=dict)
 
+    def __str__(self) -> str:
+        return ",".join([self.name, *(f"{name}={value}" for name, value in self.arguments.items())])
+
     def number(self, name: str, default: float) -> float:
         """Return an argument as a number; the default too where it is none."""
         try:
@@ -90,9 +93,7 @@ class Process:
         return cls(_limit(limit), _known(Step(name, _texts(value)) for name, value in document.items()))
 
     def __str__(self) -> str:
-        steps = (",".join([step.name, *(f"{name}={value}" for name, value in step.arguments.items())])
-                 for step in self.steps)  # fmt: skip
-        return "|".join([f"n={self.limit}", *steps])
+        return "|".join([f"n={self.limit}", *map(str, self.steps)])
 
 
 def _limit(text: str) -> int:

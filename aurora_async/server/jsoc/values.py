@@ -19,8 +19,8 @@ from aurora_async.server.jsoc.orbit import View, view
 from aurora_async.server.jsoc.positions import Patches
 
 if TYPE_CHECKING:
-    from aurora_async.server.jsoc.catalog import Series
     from aurora_async.server.jsoc.records import Record
+    from aurora_async.server.jsoc.structure import Series
 
 __all__ = ["COMPUTED", "How", "chance", "how", "linked_recnum", "patch_dims", "time_of"]
 
@@ -439,7 +439,7 @@ _AIA: dict[str, How] = {
     "DATE": lambda record: record.when + 8 * 86400,
     "QUALLEV0": _constant(0),
     "QUALITY": _quality,
-    "AECMODE": lambda record: "ON",
+    "AECMODE": _constant("ON"),
     "AECTYPE": lambda record: 2 if _is_automatic(record, _wavelength(record)) else 0,
     "TOTVALS": _constant(16_777_216),
     "DATAVALS": lambda record: 16_777_216 if record.has_image else 0,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from astropy.io import fits
 
 from aurora_async.server.jsoc.catalog import Catalog
-from aurora_async.server.jsoc.contents import exported_file, is_image, stored_file, stored_name
+from aurora_async.server.jsoc.contents import exported_file, is_image, picture_of, stored_file, stored_name
 from aurora_async.server.jsoc.records import Record
 
 CATALOG = Catalog()
+PATCH = "hmi.sharp_720s[4864][2014.11.30_00:00_TAI]"
 RECORDS = [
     record
     for name in CATALOG.names()
@@ -41,3 +43,16 @@ def test_every_segment_of_every_series_has_a_file(record: Record) -> None:
             assert max(data.shape) <= 64
             for key in record.series.primekeys if is_exported else ():
                 assert key[:8] in header or key.replace("_", "")[:8].upper() in header
+
+
+def test_an_image_of_an_active_region_has_one_in_its_middle() -> None:
+    """It lies where the record says, and both polarities are in the image."""
+    (record,) = CATALOG.open(PATCH)
+    picture = picture_of(record, "magnetogram")
+    rows, columns = picture.shape
+    x, y = (float(at) for at in picture.frame.world((columns + 1) / 2, (rows + 1) / 2))
+    north = np.degrees(np.arcsin(y / picture.frame.radius))
+    west = np.degrees(np.arcsin(x / picture.frame.radius / np.cos(np.radians(north))))
+    assert [west, north] == pytest.approx([record.value("LON_FWT"), record.value("LAT_FWT")], abs=1)
+    assert np.nanmax(picture.pixels) > 500
+    assert np.nanmin(picture.pixels) < -500

@@ -54,6 +54,7 @@ def header(content: bytes) -> Any:
         ({"ds": ONE, "protocol": "gif"}, 4, r"Protocol 'gif' is not served here, .+"),
         ({"ds": ONE, "process": "n=0|foobar"}, 4, r"Cannot understand the processing steps: .*'foobar'\."),
         ({"ds": ONE, "sizeratio": "half"}, 4, r"Bad sizeratio 'half'\."),
+        ({"ds": ONE, "sizeratio": "inf"}, 4, r"Bad sizeratio 'inf'\."),
         ({"ds": "hmi.m_720s[2017.12.03]; DROP TABLE x"}, 4, r"Illegal text in arg: hmi.*DROP TABLE x"),
         ({"ds": "hmi.m_720s[? DATE = 'x ?]"}, 4, r"Illegal text in arg: .*"),
         ({"ds": ONE, "requestor": "o'neill"}, 4, r"Illegal text in arg: o'neill"),
@@ -347,6 +348,7 @@ async def test_processed_images_belong_to_another_series(serve: Any) -> None:
         assert all(row["filename"].endswith(".magnetogram.fits") for row in made["data"])
         assert (made["protocol"], len(made["data"])) == ("fits", 2)
         before, after = [header(next(iter((await asker.files(one)).values()))) for one in (plain, made)]
+        assert list(after["HISTORY"]) == ["rebin,scale=0.25"]
         assert (after["NAXIS1"], after["CDELT1"]) == (before["NAXIS1"] // 4, pytest.approx(before["CDELT1"] * 4))
 
 
