@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 from aiohttp import web
-from support.scripted import quick_config
+from support.scripted import quick_config, serving
 from support.scripted_jsoc import keyword, structure
 
 from aurora_async.engine.client import ServiceClient
@@ -165,20 +165,8 @@ class ScriptedExports:
 @asynccontextmanager
 async def serving_exports(**fields: Any) -> AsyncIterator[ScriptedExports]:
     """Run a scripted JSOC on a free loopback port."""
-    scripted = ScriptedExports(**fields)
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", scripted._dispatch)
-    runner = web.AppRunner(application, shutdown_timeout=0.2)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert site._server is not None
-    port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-    scripted.base_url = f"http://127.0.0.1:{port}"
-    try:
+    async with serving(ScriptedExports(**fields)) as scripted:
         yield scripted
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -168,8 +168,19 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
     return web.Response()
 
 
+class Dispatching(Protocol):
+    """A service of a test's own."""
+
+    base_url: str
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse: ...
+
+
+ScriptedT = TypeVar("ScriptedT", bound=Dispatching)
+
+
 @asynccontextmanager
-async def serving(scripted: Scripted) -> AsyncIterator[Scripted]:
+async def serving(scripted: ScriptedT) -> AsyncIterator[ScriptedT]:
     """Run a scripted service on a free loopback port."""
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", scripted._dispatch)

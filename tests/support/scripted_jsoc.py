@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from support.scripted import quick_config
+from support.scripted import quick_config, serving
 
 from aurora_async.jsoc.client import Jsoc
 
@@ -93,20 +93,8 @@ class ScriptedJsoc:
 @asynccontextmanager
 async def serving_jsoc(**answers: Any) -> AsyncIterator[ScriptedJsoc]:
     """Run a scripted service on a free loopback port; `answers` by operation, or by the name of the CGI."""
-    scripted = ScriptedJsoc(answers)
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", scripted._dispatch)
-    runner = web.AppRunner(application, shutdown_timeout=0.2)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert site._server is not None
-    port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-    scripted.base_url = f"http://127.0.0.1:{port}"
-    try:
+    async with serving(ScriptedJsoc(answers)) as scripted:
         yield scripted
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager
