@@ -110,6 +110,24 @@ async def test_a_file_comes_whole_with_the_date_of_the_server(
     assert server.seen[0].headers["Accept-Encoding"] == "identity"
 
 
+async def test_what_fails_the_caller_s_check_never_gets_its_name(
+    session: Session, server: FileServer, tmp_path: Path
+) -> None:
+    """Whoever knows more of a file than its length may look at all of it first."""
+    looked: list[bytes] = []
+
+    def refuse(path: Path) -> None:
+        looked.append(path.read_bytes())
+        raise WrongContent(server.url, tmp_path / "x.bin", "is no FITS file")
+
+    with pytest.raises(WrongContent, match="no FITS"):
+        await Fetcher(session).fetch(server.url, tmp_path / "x.bin", check=refuse)
+    assert set(looked) == {DATA}
+    assert not (tmp_path / "x.bin").exists()
+    got = await Fetcher(session).fetch(server.url, tmp_path / "x.bin", check=lambda path: None)
+    assert got.path.read_bytes() == DATA and nothing_left(tmp_path, "x.bin")
+
+
 async def test_a_slash_at_the_end_means_a_folder_that_is_still_to_be_made(
     session: Session, server: FileServer, tmp_path: Path
 ) -> None:
