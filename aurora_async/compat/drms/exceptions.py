@@ -11,6 +11,7 @@ The error of ours that one stands for, with all its attributes, is its `__cause_
 
 from __future__ import annotations
 
+from typing import Self
 from urllib.error import URLError
 
 from aurora_async.errors import AuroraError
@@ -43,6 +44,10 @@ class DrmsOperationNotSupported(DrmsError):
 
 class DrmsConnectionError(DrmsError, URLError):
     """No usable answer came, after as many tries as are sensible."""
+
+    def __new__(cls, *args: object) -> Self:
+        # An OSError in memory: found by the order of bases, RuntimeError would refuse to make it for who unpickles it.
+        return URLError.__new__(cls, *args)
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
