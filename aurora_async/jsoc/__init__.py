@@ -16,7 +16,7 @@ from aurora_async.jsoc.errors import (
     TooManyPending,
     WrongValue,
 )
-from aurora_async.jsoc.exports import Export, ExportQuery
+from aurora_async.jsoc.exports import Export
 from aurora_async.jsoc.filenames import FileNameFormat
 from aurora_async.jsoc.keywords import KeywordType, Value
 from aurora_async.jsoc.models import (
@@ -31,6 +31,7 @@ from aurora_async.jsoc.models import (
     SeriesName,
 )
 from aurora_async.jsoc.processing import Protocol, Step
+from aurora_async.jsoc.queries import ExportQuery
 from aurora_async.jsoc.recordset import Duration, RecordSet, RecordSetError, parse_record_set, series_of
 from aurora_async.jsoc.servers import JSOC, KIS, JsocServer
 from aurora_async.jsoc.tables import KeywordColumn, RecordTable, Row, SegmentColumn

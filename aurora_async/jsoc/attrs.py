@@ -30,6 +30,7 @@ import anyio
 import attrs
 
 from aurora_async.errors import AuroraError, InvalidInput, InvalidQuery, raise_bare
+from aurora_async.jsoc.queries import ExportQuery
 from aurora_async.jsoc.recordset import (
     Between,
     Condition,
@@ -47,7 +48,6 @@ from aurora_async.jsoc.times import InstantLike, TaiTime
 
 if TYPE_CHECKING:
     from aurora_async.jsoc.client import Jsoc
-    from aurora_async.jsoc.exports import ExportQuery
     from aurora_async.jsoc.models import Keyword as KeywordInfo
     from aurora_async.jsoc.models import SeriesInfo
 
@@ -548,8 +548,6 @@ class FoundRecords:
         Raises:
             InvalidQuery: There are no rows.
         """
-        from aurora_async.jsoc.exports import ExportQuery
-
         return ExportQuery(self.table, **(_export_arguments(self.block) | arguments))
 
     def __repr__(self) -> str:

@@ -22,7 +22,9 @@ from aurora_async.engine.places import check_name
 from aurora_async.errors import InvalidInput
 from aurora_async.http import shown_url
 from aurora_async.jsoc.downloads import DownloadOptions, Names
-from aurora_async.jsoc.exports import Export, ExportQuery, Exports, ExportService
+from aurora_async.jsoc.exports import Export, Exports
+from aurora_async.jsoc.queries import ExportQuery
+from aurora_async.jsoc.service import ExportService
 from aurora_async.transfer import Saved
 from aurora_async.transfer.sink import save
 

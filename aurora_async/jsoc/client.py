@@ -20,10 +20,11 @@ from aurora_async.jsoc.attrs import Attribute, FoundRecords, SearchResults, sear
 from aurora_async.jsoc.batches import export_batch
 from aurora_async.jsoc.cgi import ask, read
 from aurora_async.jsoc.downloads import Download, DownloadOptions, Exists, Names
-from aurora_async.jsoc.exports import Export, ExportQuery, Exports, Method, export_query
+from aurora_async.jsoc.exports import Export, Exports, export_query
 from aurora_async.jsoc.filenames import FileNameFormat
 from aurora_async.jsoc.models import AddressStatus, PendingExports, SeriesInfo, SeriesName
 from aurora_async.jsoc.processing import Protocol, Step
+from aurora_async.jsoc.queries import ExportQuery, Method
 from aurora_async.jsoc.records import Wanted, names_of, read_records
 from aurora_async.jsoc.recordset import RecordSet
 from aurora_async.jsoc.servers import SERVERS, JsocServer

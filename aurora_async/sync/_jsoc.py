@@ -15,9 +15,9 @@ from aurora_async.jsoc import Export as AsyncExport
 from aurora_async.jsoc import Jsoc as AsyncJsoc
 from aurora_async.jsoc.attrs import FoundRecords
 from aurora_async.jsoc.downloads import Names
-from aurora_async.jsoc.exports import Method
 from aurora_async.jsoc.filenames import FileNameFormat
 from aurora_async.jsoc.processing import Protocol, Step
+from aurora_async.jsoc.queries import Method
 from aurora_async.sync._batch import Batch
 from aurora_async.sync._client import BlockingClient
 from aurora_async.sync._loop import the_loop

@@ -28,7 +28,7 @@ from aurora_async.errors import (
 )
 from aurora_async.jsoc.downloads import Download
 from aurora_async.jsoc.errors import NoFile
-from aurora_async.jsoc.exports import ExportQuery
+from aurora_async.jsoc.queries import ExportQuery
 
 RECORD = "hmi.M_720s[2020.01.01_00:{:02d}:00_TAI][1]"
 TAR = f"{FOLDER}/JSOC_20200101_001.tar"

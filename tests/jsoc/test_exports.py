@@ -46,7 +46,8 @@ from aurora_async.jsoc.errors import (
     NoSuchSeries,
     NotSupported,
 )
-from aurora_async.jsoc.exports import ExportQuery, Exports
+from aurora_async.jsoc.exports import Exports
+from aurora_async.jsoc.queries import ExportQuery
 from aurora_async.jsoc.recordset import RecordSet
 from aurora_async.jsoc.servers import KIS
 from aurora_async.testing import LocalServer
@@ -275,7 +276,7 @@ async def test_every_status_ends_as_it_means(answers: list[dict[str, Any]], ends
 
 async def test_one_that_is_never_heard_of_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Status 6 means "not yet" for a moment, not for ever."""
-    monkeypatch.setattr("aurora_async.jsoc.exports._LONGEST_UNHEARD_S", 0.05)
+    monkeypatch.setattr("aurora_async.jsoc.service._LONGEST_UNHEARD_S", 0.05)
     async with serving_exports() as service, exports_at(service.base_url) as exports:
         service.on("status", says({"status": 6, "requestid": "JSOC_20200101_001"}))
         with pytest.raises(NoSuchExport), anyio.fail_after(5):

@@ -18,7 +18,8 @@ from support.scripted import quick_config, serving
 from support.scripted_jsoc import keyword, structure
 
 from aurora_async.engine.client import ServiceClient
-from aurora_async.jsoc.exports import ExportQuery, Exports
+from aurora_async.jsoc.exports import Exports
+from aurora_async.jsoc.queries import ExportQuery
 from aurora_async.jsoc.servers import JsocServer
 from aurora_async.jsoc.structures import Structures
 

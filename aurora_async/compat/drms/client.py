@@ -14,8 +14,8 @@ from aurora_async.compat.drms._series import SeriesInfo
 from aurora_async.compat.drms.config import ServerConfig
 from aurora_async.compat.drms.exceptions import DrmsExportError, DrmsOperationNotSupported, DrmsQueryError
 from aurora_async.compat.drms.json import HttpJsonClient, split
-from aurora_async.jsoc.exports import ExportQuery
 from aurora_async.jsoc.processing import STEPS
+from aurora_async.jsoc.queries import ExportQuery
 from aurora_async.jsoc.recordset import RecordSetError
 
 if TYPE_CHECKING:
