@@ -21,6 +21,7 @@ from aurora_async.jsoc.downloads import (
     is_fits,
     local_names,
     refuse_other_start,
+    refuse_part_of_block,
     without_file,
 )
 from aurora_async.jsoc.errors import NoFile
@@ -162,6 +163,7 @@ class _Unpacking:
             with self.archive.open("rb") as packed:
                 packed.seek(member.offset)
                 refuse_other_start(packed.read(min(HEAD_BYTES, member.size)), self.url, target)
+            refuse_part_of_block(member.size, self.url, target)
         return target
 
     def _is_same(self, member: Member, target: Path) -> bool:

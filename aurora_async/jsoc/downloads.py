@@ -54,6 +54,7 @@ __all__ = [
     "is_fits",
     "local_names",
     "refuse_other_start",
+    "refuse_part_of_block",
     "url_of",
     "without_file",
 ]
@@ -65,6 +66,7 @@ _NO_FILE = "NoDataFile"
 _WARNING = "warning="
 _MOVIE = "movie"
 _FITS_START = b"SIMPLE  ="
+_FITS_BLOCK_BYTES = 2880
 _FITS_SUFFIXES = (".fits", ".fit", ".fts")
 HEAD_BYTES = 512
 
@@ -115,8 +117,10 @@ def _exported(
 def _server_path(filename: str, folder: str | None) -> str:
     """Return where a file is on the server; one that would be outside of the export's own folder is refused."""
     path = PurePosixPath(filename)
-    if ".." in path.parts or not filename.isprintable() or "\\" in filename:
+    if ".." in path.parts:
         raise ValueError(f"{filename!r} leads out of the export's folder")
+    if not filename.isprintable() or "\\" in filename or not path.name:
+        raise ValueError(f"{filename!r} cannot be the name of a file")
     if folder is None:
         return str(path)
     if path.is_absolute():
@@ -397,6 +401,14 @@ def is_fits(name: str) -> bool:
 def _check_fits(url: str, target: Path, path: Path) -> None:
     with path.open("rb") as file:
         refuse_other_start(file.read(HEAD_BYTES), url, target)
+    refuse_part_of_block(path.stat().st_size, url, target)
+
+
+def refuse_part_of_block(size: int, url: str, target: Path) -> None:
+    """Refuse a FITS file that is not a whole number of blocks: it was cut, whatever length the server gives it."""
+    if size % _FITS_BLOCK_BYTES:
+        blocks = f"no whole number of blocks of {_FITS_BLOCK_BYTES:,}"
+        raise WrongContent(url, target, f"the FITS file ends in the middle: its {size:,} bytes are {blocks}")
 
 
 def refuse_other_start(head: bytes, url: str, target: Path) -> None:

@@ -78,9 +78,8 @@ class NoSuchSeries(QueryRefused):
     """There is no series of this name, or not for the public."""
 
     def __str__(self) -> str:
-        return (
-            f"there is no series {self.asked!r} (status {self.status}: {self.reason}); series() lists those there are"
-        )
+        name = self.asked.partition("[")[0].partition("{")[0]
+        return f"there is no series {name!r} (status {self.status}: {self.reason}); series() lists those there are"
 
 
 class ExportRefused(InvalidQuery):

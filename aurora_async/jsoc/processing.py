@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 
 from aurora_async.errors import InvalidInput, InvalidQuery
+from aurora_async.jsoc.recordset import Duration
 from aurora_async.jsoc.times import TaiTime
 
 __all__ = ["COLOR_TABLES", "PROTOCOLS", "SCALINGS", "STEPS", "Protocol", "Step", "refuse_unsafe", "steps_of"]
@@ -97,6 +98,23 @@ def _text(field: str, value: Any) -> str:
     return refuse_unsafe(field, value.strip())
 
 
+def _duration(field: str, value: Any) -> str:
+    try:
+        length = Duration.of(value)
+    except InvalidInput as error:
+        raise InvalidQuery(field, error.reason) from error
+    if length.seconds is None:
+        raise InvalidQuery(field, f"{value!r} counts slots; give a time, such as 45s")
+    return str(length)
+
+
+def _binning(field: str, value: Any) -> str:
+    text = _factor(field, value)
+    if text not in ("1", "2", "4", "8"):
+        raise InvalidQuery(field, f"{value!r} is none of 1, 2, 4, 8: so many times smaller the image gets")
+    return text
+
+
 def _one_of(*words: str) -> Printer:
     canonical = {word.lower(): word for word in words}
 
@@ -109,12 +127,17 @@ def _one_of(*words: str) -> Printer:
     return chosen
 
 
+PROJECTIONS = (
+    "carree", "Cassini", "Mercator", "cyleqa", "sineqa", "gnomonic", "Postel", "stereographic", "orthographic", "Lambert"
+)  # fmt: skip
+"""The map projections of `Maproj`, as the service's documentation of that program names them."""
+
 _AIA_SCALE: Mapping[str, Printer] = {
     "mpt": _text, "xc": _number, "yc": _number, "wide": _above_zero, "high": _above_zero
 }  # fmt: skip
 STEPS: Mapping[str, Mapping[str, Printer]] = {
     "im_patch": {
-        "t_start": _time, "t_stop": _time, "t": _flag, "r": _flag, "c": _flag, "cadence": _text,
+        "t_start": _time, "t_stop": _time, "t": _flag, "r": _flag, "c": _flag, "cadence": _duration,
         "locunits": _one_of("arcsec", "pixels", "stony", "carrlong"),
         "boxunits": _one_of("arcsec", "pixels", "degrees"),
         "t_ref": _time, "car_rot": _whole, "x": _number, "y": _number, "width": _above_zero, "height": _above_zero,
@@ -130,7 +153,7 @@ STEPS: Mapping[str, Mapping[str, Printer]] = {
     "aia_scale_orig": _AIA_SCALE, "aia_scale_aialev1": _AIA_SCALE, "aia_scale_other": _AIA_SCALE,
     "HmiB2ptr": {"l": _flag, "ambweak": _whole},
     "Maproj": {
-        "map": _text, "grid": _text, "clon": _number, "clat": _number, "scale": _above_zero, "cols": _factor,
+        "map": _one_of(*PROJECTIONS), "grid": _text, "clon": _number, "clat": _number, "scale": _above_zero, "cols": _factor,
         "rows": _factor, "A": _flag,
     },
 }  # fmt: skip
@@ -206,7 +229,7 @@ _DEFAULTS = {"CT": "grey.sao", "scaling": "MINMAX", "size": "1"}
 _OPTIONS: Mapping[str, Printer] = {
     "CT": _one_of(*COLOR_TABLES),
     "scaling": _one_of(*SCALINGS),
-    "size": _factor,
+    "size": _binning,
     "min": lambda field, value: f"{float(_number(field, value)):g}",
     "max": lambda field, value: f"{float(_number(field, value)):g}",
 }
