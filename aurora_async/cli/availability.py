@@ -81,7 +81,7 @@ def _add(kind: str, what: str) -> None:
         found = ask(common, lambda client: getattr(client.availability, kind)(start, end, slow=slow, **filters))
         asked = f" with {said}" if (said := said_of(filters)) else ""
         span = f"from {start or 'January'} to {end or 'a year later'}"
-        empty = f"there are no {what}{asked} {span}; try another range, or see: aurora-async sources list"
+        empty = f"there are no {what}{asked} {span}; try another range, or see: {common.command('sources', 'list')}"
         if listing.as_json:
             by_source = listing.sort if listing.sort in _SOURCE_NAMES else None
             attrs.evolve(listing, sort=by_source).print(common, found, empty=empty)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import signal
 import sys
 from collections import Counter
@@ -19,7 +18,7 @@ import click
 from aurora_async.aurorax import AuroraX, Plan
 from aurora_async.aurorax.plans import parse_window
 from aurora_async.cli.client import Access
-from aurora_async.cli.exits import PROGRAM, Common, Failed, Terminated, one_line, run
+from aurora_async.cli.exits import Common, Failed, Terminated, one_line, run
 from aurora_async.cli.listing import note, print_fields, print_json, print_text
 from aurora_async.cli.progress import shown
 from aurora_async.cli.screen import console_for
@@ -93,12 +92,10 @@ class Found:
 
     def command(self, verb: str, common: Common | None = None) -> str:
         """Return what is to be typed to do something with it."""
-        words = [PROGRAM, "batch", verb, self.typed]
+        words = ["batch", verb, self.typed]
         if self.typed_folder is not None:
             words += ["--dir", str(self.typed_folder)]
-        if common is not None and common.base_url is not None:
-            words += ["--base-url", common.base_url]
-        return shlex.join(words)
+        return (common or Common()).command(*words, also=["login"])
 
     def check(self) -> BatchFolder:
         """Return the folder; one that was never run is refused."""
@@ -389,7 +386,7 @@ def verify(common: Common, found: Found) -> None:
         click.echo(str(flaw))
     if flaws:
         wrong = f"{numbers.plural(len(flaws), 'file')} {'is' if len(flaws) == 1 else 'are'} not as the manifest says"
-        raise Failed(f"{wrong}; remove what is wrong, and fetch it again with: {found.command('run')}")
+        raise Failed(f"{wrong}; remove what is wrong, and fetch it again with: {found.command('run', common)}")
     if not folder.is_batch:
         note(common, "all files are as the manifest says")
         return

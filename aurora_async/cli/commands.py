@@ -127,8 +127,12 @@ def root() -> None:
               help="An address that may export; may be repeated.  [default: demo@example.com]")  # fmt: skip
 @click.option("--jsoc-export-time", "jsoc_export_s", type=Number(0), default=0.5, show_default=True, metavar="SECONDS",
               help="How long an export takes that is not answered at once.")  # fmt: skip
+@click.option("--jsoc-export-life", "jsoc_export_life_s", type=Number(0, min_open=True), metavar="SECONDS",
+              help="How long the files of an export are kept.  [default: 7 days]")  # fmt: skip
 @click.option("--jsoc-max-pending", type=WholeNumber(1), metavar="N",
               help="Refuse (status 7) more pending exports of an address than this.")  # fmt: skip
+@click.option("--jsoc-max-pending-per-ip", type=WholeNumber(1), metavar="N",
+              help="The same for the exports that come from one computer; ten at JSOC.")  # fmt: skip
 @click.option("--jsoc-max-mb", type=WholeNumber(0), default=100_000, show_default=True, metavar="MB",
               help="Refuse (status 3) exports of more than this, by the sizes of the real files.")  # fmt: skip
 @click.option("--jsoc-offline", multiple=True, metavar="SERIES",
@@ -138,7 +142,8 @@ def root() -> None:
 def serve(
     host: str, port: int, data_dir: Path | None, keys: tuple[str, ...], people: tuple[str, ...], maintenance: bool,
     workers: int | None, server_time_s: float, faults_file: Path | None, product_urls: str,
-    jsoc_addresses: tuple[str, ...], jsoc_export_s: float, jsoc_max_pending: int | None, jsoc_max_mb: int,
+    jsoc_addresses: tuple[str, ...], jsoc_export_s: float, jsoc_export_life_s: float | None,
+    jsoc_max_pending: int | None, jsoc_max_pending_per_ip: int | None, jsoc_max_mb: int,
     jsoc_offline: tuple[str, ...], until_stdin_closes: bool,
 ) -> None:  # fmt: skip
     """Run the local services until Ctrl-C or SIGTERM.
@@ -188,7 +193,9 @@ def serve(
         jsoc={
             "addresses": jsoc_addresses,
             "export_s": jsoc_export_s,
+            "export_life_s": jsoc_export_life_s,
             "max_pending": jsoc_max_pending,
+            "max_pending_per_ip": jsoc_max_pending_per_ip,
             "max_megabytes": jsoc_max_mb,
             "offline": jsoc_offline,
         },

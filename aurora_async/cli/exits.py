@@ -14,8 +14,11 @@ import errno
 import logging
 import os
 import re
+import shlex
+import shutil
 import signal
 import sys
+import textwrap
 import traceback
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -26,7 +29,7 @@ import click
 
 from aurora_async.errors import AuroraError, InvalidInput, bare
 
-__all__ = ["PROGRAM", "Common", "Failed", "Terminated", "one_line", "run", "run_command"]
+__all__ = ["PROGRAM", "Common", "Failed", "Terminated", "for_stderr", "one_line", "run", "run_command"]
 
 T = TypeVar("T")
 
@@ -63,6 +66,16 @@ class Common:
     debug: bool = False
     aftermath: str = ""
     """What became of what was under way, for whoever interrupted it; no option."""
+
+    def command(self, *words: str, also: Sequence[str] = ()) -> str:
+        """Return what is to be typed next, to the same service: with the options that were typed now.
+
+        `also` names more of them. What is set in the environment still is when the next command is typed, and a key is
+        not for the screen.
+        """
+        typed = [(name, getattr(self, name)) for name in ("base_url", "server", *also)]
+        options = [word for name, value in typed if value for word in (f"--{name.replace('_', '-')}", value)]
+        return shlex.join([PROGRAM, *words, *options])
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -139,7 +152,9 @@ def _told(error: BaseException, common: Common) -> int:
         with suppress(OSError):
             if isinstance(error, click.Abort) and sys.stderr.isatty():
                 click.echo(err=True)  # the cursor stands behind the question
-            click.echo(f"{PROGRAM}: error: {_pointed(error) or one_line(text)}", err=True)
+            begin = f"{PROGRAM}: error: "
+            pointed = _pointed(error)
+            click.echo(begin + pointed if pointed else for_stderr(begin + one_line(text)), err=True)
     _forget_unwritten(sys.stdout)
     return code
 
@@ -191,12 +206,29 @@ def one_line(text: str) -> str:
     return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} …"
 
 
+def for_stderr(text: str) -> str:
+    """Break a sentence between words, if stderr is a terminal; a command at its end stays whole, to be copied."""
+    if not sys.stderr.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    with suppress(OSError, ValueError):
+        width = os.get_terminal_size(sys.stderr.fileno()).columns  # stdout may go into a file
+    if len(text) <= width:
+        return text
+    said, colon, command = text.rpartition(f": {PROGRAM} ")
+    if not colon:
+        said = text
+    lines = textwrap.wrap(said + colon[:1], width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([*lines, f"  {PROGRAM} {command}"] if colon else lines)
+
+
 class _ToStderr(logging.Handler):
     """Log records in the form of our other lines; `sys.stderr` is looked up anew, since a live display replaces it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(Exception):
-            click.echo(f"{PROGRAM}: {record.levelname.lower()}: {one_line(record.getMessage())}", err=True)
+            said = f"{PROGRAM}: {record.levelname.lower()}: {one_line(record.getMessage())}"
+            click.echo(for_stderr(said), err=True)
 
 
 def _show_warnings() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from aurora_async.cli.exits import PROGRAM, Common, Failed
+from aurora_async.cli.exits import Common, Failed
 from aurora_async.cli.jsoc_client import address_of, ask_jsoc, jsoc_options
 from aurora_async.cli.jsoc_output import Output, format_option
 from aurora_async.cli.listing import Column, note
@@ -247,7 +247,8 @@ def _export(
         --protocol jpg --protocol-arg size=4
 
     The paths of the files are printed on stdout, progress and failures on stderr. Given again, the command fetches what
-    is missing. Ctrl-C gives up waiting and fetching; what it tells says how to go on.
+    is missing. Ctrl-C cancels the export if it is your only one there, as the service can cancel all or none; otherwise
+    it goes on, and what is printed says how to fetch its files.
     """
     from aurora_async.cli.jsoc_export import Downloading, detached, export
 
@@ -332,7 +333,8 @@ def _email(
                           "message": found.message})  # fmt: skip
     if found.is_registered or (register and not wait):
         return
-    hint = "reply to the mail that came" if found.is_pending else f"{PROGRAM} jsoc email {who} --register"
+    again = common.command("jsoc", "email", who, "--register")
+    hint = "reply to the mail that came" if found.is_pending else again
     raise Failed(f"{who} cannot export anything yet; to register it: {hint}")
 
 

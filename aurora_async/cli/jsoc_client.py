@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 import click
 
-from aurora_async.cli.exits import PROGRAM, Common, Failed, run
+from aurora_async.cli.exits import Common, Failed, run
 from aurora_async.cli.options import common_options, remember
 from aurora_async.errors import InvalidInput
 
@@ -70,7 +70,7 @@ def ask_jsoc(common: Common, work: Callable[[Jsoc], Awaitable[T]]) -> T:
     access = JsocAccess.of(common)
 
     async def inside() -> T:
-        with in_our_words():
+        with in_our_words(common):
             async with access.client() as client:
                 return await work(client)
 
@@ -78,17 +78,17 @@ def ask_jsoc(common: Common, work: Callable[[Jsoc], Awaitable[T]]) -> T:
 
 
 @contextmanager
-def in_our_words() -> Iterator[None]:
+def in_our_words(common: Common) -> Iterator[None]:
     """Let errors say what to type next, not which method to call."""
     from aurora_async.jsoc.errors import AddressNotRegistered, NoSuchSeries
 
     try:
         yield
     except NoSuchSeries as error:
-        reason = f"there is no series {error.asked}; look for it with: {PROGRAM} jsoc series PATTERN"
-        raise Failed(reason, 2) from error
+        look = common.command("jsoc", "series", "PATTERN")
+        raise Failed(f"there is no series {error.asked}; look for it with: {look}", 2) from error
     except AddressNotRegistered as error:
-        register = f"{PROGRAM} jsoc email {error.address} --register"
+        register = common.command("jsoc", "email", error.address, "--register")
         raise Failed(
             f"{error.address} cannot export anything: {error.reason}; register it with: {register}", 2
         ) from error

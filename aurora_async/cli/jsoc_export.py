@@ -13,7 +13,7 @@ import anyio
 import attrs
 import click
 
-from aurora_async.cli.exits import PROGRAM, Common, Failed, run
+from aurora_async.cli.exits import Common, Failed, run
 from aurora_async.cli.fetching import print_failures
 from aurora_async.cli.jsoc_client import JsocAccess, ask_jsoc, in_our_words
 from aurora_async.cli.jsoc_output import Output
@@ -21,17 +21,21 @@ from aurora_async.cli.listing import note, print_fields
 from aurora_async.cli.progress import shown
 from aurora_async.display import Tally, numbers
 from aurora_async.engine import Phase, RequestStatus
+from aurora_async.engine.deadline import Deadline
 from aurora_async.errors import AuroraError, DeadlineExceeded, InvalidInput
 from aurora_async.http import shown_url
 from aurora_async.jsoc.client import Jsoc
-from aurora_async.jsoc.downloads import Download, Exists, Names
+from aurora_async.jsoc.downloads import Download, DownloadOptions, Exists, Names
+from aurora_async.jsoc.errors import ExportRefused
 from aurora_async.jsoc.exports import Export
 from aurora_async.jsoc.recordset import RecordSet
 
 __all__ = ["Downloading", "detached", "download", "export", "print_status"]
 
-_KIND = "exports"
+_KIND = "export"
 _LAST_LOOK_S = 2.0
+_NO_FILES = "no files in this RecordSet"
+"""What the service says of nothing, if it answers at once; else it makes an export of nothing."""
 
 
 @attrs.frozen
@@ -47,15 +51,11 @@ class Downloading:
     events: str | None
 
     @property
-    def arguments(self) -> dict[str, Any]:
-        """Those of the client's `download`."""
-        return {
-            "names": self.names,
-            "exists": self.exists,
-            "extract": self.tar != "keep",
-            "keep_tar": self.tar != "extract",
-            "deadline_s": self.deadline_s,
-        }
+    def options(self) -> DownloadOptions:
+        """Those of the client."""
+        return DownloadOptions(
+            names=self.names, exists=self.exists, extract=self.tar != "keep", keep_tar=self.tar != "extract"
+        )
 
 
 def export(common: Common, asked: RecordSet, arguments: Mapping[str, Any], how: Downloading) -> None:
@@ -63,16 +63,23 @@ def export(common: Common, asked: RecordSet, arguments: Mapping[str, Any], how: 
     _check_email(common)
 
     async def work(client: Jsoc) -> Download:
-        return await client.download(asked, how.folder, **arguments, **how.arguments)
+        deadline = Deadline(how.deadline_s)
+        export = await client.export(asked, **arguments, deadline_s=how.deadline_s)
+        if not await export.list_files(deadline):
+            raise _nothing(asked)
+        return await export.fetch(how.folder, how.options, deadline)
 
-    _fetch(common, how, work, is_ours=True)
+    try:
+        _fetch(common, how, work)
+    except ExportRefused as error:
+        raise (_nothing(asked) if _NO_FILES in error.reason else error) from error
 
 
 def download(common: Common, export_id: str, how: Downloading) -> None:
     """Fetch the files of an export made before."""
 
     async def work(client: Jsoc) -> Download:
-        return await client.resume(export_id).download(how.folder, **how.arguments)
+        return await client.resume(export_id).fetch(how.folder, how.options, Deadline(how.deadline_s))
 
     _fetch(common, how, work)
 
@@ -85,7 +92,7 @@ def detached(common: Common, asked: RecordSet, arguments: Mapping[str, Any]) -> 
         return (await client.export(asked, **arguments)).detach()
 
     export_id = ask_jsoc(common, work)
-    note(common, f"fetch the files with: {_command('download', export_id)}")
+    note(common, f"fetch the files with: {_command(common, export_id)}")
     return export_id
 
 
@@ -102,7 +109,7 @@ def print_status(common: Common, export_id: str, output: Output) -> None:
     hint_s = None if status.phase.is_final else status.wait_hint_s
     known: dict[str, object] = {"export": status.request_id, "phase": status.phase.value}
     if not output.is_table:
-        facts = {"files": files, "bytes": status.result_bytes, "directory": export.directory, "wait_s": hint_s}
+        facts = {"files": files, "bytes_about": status.result_bytes, "directory": export.directory, "wait_s": hint_s}
         output.print_one(known | {"reason": status.reason or None} | facts)
         return
     facts = {
@@ -122,14 +129,12 @@ def _check_email(common: Common) -> None:
         )
 
 
-def _fetch(
-    common: Common, how: Downloading, work: Callable[[Jsoc], Awaitable[Download]], *, is_ours: bool = False
-) -> None:
+def _fetch(common: Common, how: Downloading, work: Callable[[Jsoc], Awaitable[Download]]) -> None:
     access = JsocAccess.of(common)
     tally = Tally({_KIND: 1})
 
     async def inside() -> Download:
-        with in_our_words():
+        with in_our_words(common):
             return await fetched()
 
     async def fetched() -> Download:
@@ -139,13 +144,13 @@ def _fetch(
                     return await work(client)
             except asyncio.CancelledError:
                 for export_id in tally.request_ids:
-                    common.aftermath = await _aftermath(client, export_id, is_ours=is_ours)
+                    common.aftermath = await _aftermath(common, client, export_id)
                 raise
             except DeadlineExceeded as error:
                 if error.request_id is None:
                     raise
                 late = f"{error.doing} was not done within {error.deadline_s:g} s"
-                command = _command("download", error.request_id)
+                command = _command(common, error.request_id)
                 raise Failed(f"{late}; the export lives on, fetch its files with: {command}") from error
 
     done = run(inside())
@@ -177,12 +182,12 @@ def _tell(common: Common, done: Download, seconds: float, events: str | None) ->
         raise Failed(f"{len(failed)} of {numbers.plural(wanted, 'file')} could not be fetched; try again for these")
 
 
-async def _aftermath(client: Jsoc, export_id: str, *, is_ours: bool) -> str:
+async def _aftermath(common: Common, client: Jsoc, export_id: str) -> str:
     """Say what became of an export; only a look can tell."""
     status: RequestStatus | None = None
     with anyio.move_on_after(_LAST_LOOK_S, shield=True), suppress(AuroraError):
         status = await client.resume(export_id).refresh()
-    command = _command("download", export_id)
+    command = _command(common, export_id)
     if status is not None and status.phase in (Phase.FAILED, Phase.CANCELLED, Phase.EXPIRED):
         return f"export {export_id} is {status.phase.value} on the service"
     if status is not None and status.phase is Phase.READY:
@@ -190,7 +195,9 @@ async def _aftermath(client: Jsoc, export_id: str, *, is_ours: bool) -> str:
     return f"export {export_id} goes on at the service, fetch its files with: {command}"
 
 
-def _command(verb: str, export_id: str) -> str:
-    import shlex
+def _nothing(asked: RecordSet) -> Failed:
+    return Failed(f"no files of {asked}; nothing was exported", 2)
 
-    return f"{PROGRAM} jsoc {verb} {shlex.quote(export_id)}"
+
+def _command(common: Common, export_id: str) -> str:
+    return common.command("jsoc", "download", export_id, also=["email"])

@@ -51,7 +51,7 @@ _COLUMNS = {"keywords": _KEYWORDS, "segments": _SEGMENTS, "links": _LINKS}
 def print_info(common: Common, info: SeriesInfo, keywords: Sequence[str], only: str | None, output: Output) -> None:
     """Print the structure of a series, or one table of it."""
     parts: dict[str, Sequence[Keyword | Segment | Link]] = {
-        "keywords": _wanted(info, keywords) if keywords else list(info.keywords.values()),
+        "keywords": _wanted(common, info, keywords) if keywords else list(info.keywords.values()),
         "segments": list(info.segments.values()),
         "links": list(info.links.values()),
     }
@@ -80,13 +80,13 @@ def print_info(common: Common, info: SeriesInfo, keywords: Sequence[str], only: 
             Listing(_COLUMNS[name]).print(common, members, empty="")
 
 
-def _wanted(info: SeriesInfo, names: Sequence[str]) -> list[Keyword]:
+def _wanted(common: Common, info: SeriesInfo, names: Sequence[str]) -> list[Keyword]:
     missing = [name for name in names if name not in info.keywords]
     if missing:
         known = {name.casefold(): name for name in info.keywords}
         alike = [known[name] for name in difflib.get_close_matches(missing[0].casefold(), known, n=3)]
-        hint = f"did you mean {' or '.join(alike)}?" if alike else f"see: aurora-async jsoc info {info.name}"
-        raise Failed(f"{info.name} has no keyword {missing[0]}; {hint}")
+        hint = f"did you mean {' or '.join(alike)}?" if alike else f"see: {common.command('jsoc', 'info', info.name)}"
+        raise Failed(f"{info.name} has no keyword {missing[0]}; {hint}", 2)
     return [info.keywords[name] for name in names]
 
 
@@ -121,7 +121,7 @@ def print_records(
             segments=_listed(segments),
             links=_listed(links),
             prime_keys=not keywords,
-            names=names,
+            names=names or output.is_table,  # where that has no room, they are the headings
             n=n,
             typed=for_programs,
         ),

@@ -7,7 +7,6 @@ goes every column as wide as it is, without colours. JSON is always the whole re
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from aurora_async.cli.exits import Common, one_line
+from aurora_async.cli.exits import Common, for_stderr, one_line
 from aurora_async.display.numbers import count
 
 if TYPE_CHECKING:
@@ -132,11 +131,8 @@ def note(common: Common, text: str) -> None:
     """Say something beside the result, on stderr."""
     if common.quiet:
         return
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns
-        text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False, replace_whitespace=False)
     with suppress(OSError):  # a stderr that is gone is no reason to fail
-        click.secho(text, err=True, dim=os.environ.get("TERM") != "dumb")
+        click.secho(for_stderr(text), err=True, dim=os.environ.get("TERM") != "dumb")
 
 
 def print_json(value: object) -> None:

@@ -148,12 +148,12 @@ async def _fetched(
         except asyncio.CancelledError:
             if is_ours:
                 for request_id in tally.request_ids:
-                    common.aftermath = await _aftermath(searches_of(client, kind), kind, request_id)
+                    common.aftermath = await _aftermath(common, searches_of(client, kind), kind, request_id)
             raise
         except DeadlineExceeded as error:
             if error.request_id is None:
                 raise
-            command = _command(kind, "get-data", error.request_id)
+            command = _command(common, kind, "get-data", error.request_id)
             late = f"{error.doing} was not done within {error.deadline_s:g} s"
             raise Failed(f"{late}; the request lives on, fetch it with: {command}") from error
     if not common.quiet:
@@ -163,7 +163,7 @@ async def _fetched(
     return saved
 
 
-async def _aftermath(searches: Searches[Any, Any], kind: str, request_id: str) -> str:
+async def _aftermath(common: Common, searches: Searches[Any, Any], kind: str, request_id: str) -> str:
     """Say what became of a request that the client has cancelled, unless it was over; only a look can tell."""
     phase: Phase | None = None
     with anyio.move_on_after(_LAST_LOOKS_S, shield=True), suppress(AuroraError):
@@ -176,18 +176,19 @@ async def _aftermath(searches: Searches[Any, Any], kind: str, request_id: str) -
             return "the server has no such request"
     match phase:
         case None:
-            return f"what became of request {request_id} is not known, see: {_command(kind, 'status', request_id)}"
+            see = _command(common, kind, "status", request_id)
+            return f"what became of request {request_id} is not known, see: {see}"
         case Phase.QUEUED | Phase.RUNNING:
-            return (
-                f"request {request_id} still runs on the server, stop it with: {_command(kind, 'cancel', request_id)}"
-            )
+            stop = _command(common, kind, "cancel", request_id)
+            return f"request {request_id} still runs on the server, stop it with: {stop}"
         case Phase.READY:
-            return f"request {request_id} is ready, fetch it with: {_command(kind, 'get-data', request_id)}"
+            fetch = _command(common, kind, "get-data", request_id)
+            return f"request {request_id} is ready, fetch it with: {fetch}"
         case Phase.CANCELLED:
             return f"request {request_id} was cancelled on the server"
         case _:
             return f"request {request_id} has {phase.value} on the server"
 
 
-def _command(kind: str, verb: str, request_id: str) -> str:
-    return f"{PROGRAM} {kind.replace('_', '-')} {verb} {request_id}"
+def _command(common: Common, kind: str, verb: str, request_id: str) -> str:
+    return common.command(kind.replace("_", "-"), verb, request_id, also=["login"])

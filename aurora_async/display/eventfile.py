@@ -32,9 +32,10 @@ def write_events(client: Client, path: Path | str) -> Iterator[None]:
     """Append what happens to the client's requests to a file, a line each, until the block ends.
 
     A line is an object with `time` (UTC, milliseconds), `kind` (an `EventKind`, such as `submitted` or `done`),
-    `service`, `request_id`, and what else is known: `phase`, `bytes`, `records`, `path`, `error` (`type` and
-    `message`). Of a body that arrives, there are at most two lines a second. Each line is in the file within a tenth of
-    a second. A disk that is full ends the file, with a warning, and nothing else.
+    `service`, `request_id`, and what else is known: `label` (what people know the request by, where that is another
+    name), `phase`, `bytes`, `records`, `path`, `error` (`type` and `message`). Of a body that arrives, there are at
+    most two lines a second. Each line is in the file within a tenth of a second. A disk that is full ends the file,
+    with a warning, and nothing else.
 
     Raises:
         InvalidInput: The file cannot be opened.
@@ -136,6 +137,8 @@ def document_of(moment: datetime, event: Event) -> dict[str, Any]:
     document: dict[str, Any] = {"time": _text(moment), "kind": event.kind.value, "service": event.service}
     if event.request_id:
         document["request_id"] = event.request_id
+    if event.label:
+        document["label"] = event.label
     status = event.status
     if status is not None:
         document["phase"] = status.phase.value

@@ -62,7 +62,7 @@ class Lines:
         if told:
             if what == "failed" and event.request_id:
                 self._failed.add(event.request_id)
-            self._note(f"{_name(event.service, event.request_id)}: {_said(event)}")
+            self._note(f"{_name(event.service, event.label or event.request_id)}: {_said(event)}")
 
     def tick(self) -> None:
         """Write what has come together."""
@@ -103,8 +103,8 @@ class Lines:
             self._file.flush()
 
 
-def _name(kind: str, request_id: str) -> str:
-    return f"{words(kind)} {request_id}".rstrip()
+def _name(kind: str, label: str) -> str:
+    return f"{words(kind)} {label}".rstrip()
 
 
 def _said(event: Event) -> str:
@@ -122,7 +122,7 @@ def _said(event: Event) -> str:
 
 def _still(row: Row, now: float) -> str:
     fetched = f", {numbers.size(row.bytes)} fetched" if row.bytes else ""
-    return f"{_name(row.kind, row.request_id)}: {row.state} since {numbers.duration(row.seconds(now))}{fetched}"
+    return f"{_name(row.kind, row.label)}: {row.state} since {numbers.duration(row.seconds(now))}{fetched}"
 
 
 def _sums(progress: Progress, *, is_over: bool) -> str:

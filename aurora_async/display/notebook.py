@@ -82,7 +82,7 @@ def html_of(progress: Progress, *, is_over: bool) -> str:
     if slow and not is_over:
         rows = [
             _LEFT.format(escape(words(row.kind)))
-            + _LEFT.format(f"<code>{escape(row.request_id)}</code>")
+            + _LEFT.format(f"<code>{escape(row.label)}</code>")
             + _LEFT.format(row.state)
             + _RIGHT.format(numbers.duration(row.seconds(progress.now)))
             for row in slow
@@ -91,7 +91,7 @@ def html_of(progress: Progress, *, is_over: bool) -> str:
     if progress.errors:
         rows = [
             _LEFT.format(escape(words(one.kind)))
-            + _LEFT.format(f"<code>{escape(one.request_id)}</code>")
+            + _LEFT.format(f"<code>{escape(one.label)}</code>")
             + _LEFT.format(f'<span style="color:{_COLOURS["failed"]}">{escape(one.text)}</span>')
             for one in progress.errors
         ]

@@ -43,6 +43,8 @@ class Row:
     kind: str
     request_id: str
     since: float
+    label: str = ""
+    """What people know it by: its identifier, unless the service has something better."""
     state: str = "waiting"
     looks: int = 0
     bytes: int = 0
@@ -61,6 +63,7 @@ class Failure:
     kind: str
     request_id: str
     text: str
+    label: str = ""
 
 
 @attrs.define
@@ -178,7 +181,7 @@ class Tally:
                 row.records = row.records if event.records is None else event.records
                 self._end(row, what, now)
                 if what == "failed" and event.error is not None:
-                    self._keep_error(Failure(row.kind, row.request_id, str(event.error) or repr(event.error)))
+                    self._keep_error(Failure(row.kind, row.request_id, str(event.error) or repr(event.error), row.label))
         self._speed.note(now, self._ended, self._bytes)
 
     def _row_of(self, event: Event, now: float) -> Row:
@@ -186,7 +189,7 @@ class Tally:
         if known is not None:
             return known
         self._begun += 1
-        row = Row(self._begun, event.service, event.request_id, now)
+        row = Row(self._begun, event.service, event.request_id, now, event.label or event.request_id)
         self._states["waiting"] += 1
         kind = self._kinds.setdefault(row.kind, Kind(row.kind, None))
         kind.begun += 1

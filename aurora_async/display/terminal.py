@@ -167,7 +167,9 @@ def _of(rows: Sequence[Row], progress: Progress, width: int) -> list[Text]:
     times = [numbers.duration(row.seconds(progress.now)) for row in rows]
     longest = max(map(len, times), default=0)
     kinds = max((len(words(kind.name)) for kind in progress.kinds), default=0)
-    names = [row.request_id if width >= _WIDE - 2 else _short(row.request_id)[: max(width // 3, _NAME)] for row in rows]
+    # Where it is wide, a UUID is whole; a record set may be longer, and must leave room for what follows.
+    room = width // 2 if width >= _WIDE - 2 else max(width // 3, _NAME)
+    names = [(row.label if width >= _WIDE - 2 else _short(row.label))[:room] for row in rows]
     longest_name = max(map(len, names), default=0)
     are_looked_at = any(row.looks for row in rows)  # files never are
     lines = []
@@ -188,7 +190,7 @@ def _of(rows: Sequence[Row], progress: Progress, width: int) -> list[Text]:
 
 def _error(failure: Failure, width: int, marks: Marks) -> Text:
     request_id, text = failure.request_id, " ".join(failure.text.split())
-    who = f"{words(failure.kind)} {_short(request_id)}".rstrip() + ": "
+    who = f"{words(failure.kind)} {_short(failure.label)}".rstrip() + ": "
     if request_id and request_id in text:  # the error names it
         who = ""
         text = text if width >= _WIDE else text.replace(request_id, _short(request_id))

@@ -412,6 +412,8 @@ class Batch:
                 request_id = await placement.run(ask_first=may_have_arrived)
         except _Parked:
             raise
+        except ClientClosed as error:
+            raise (_Parked() if placement.is_called_off else error) from None
         except AuroraError as error:
             job.is_unsure = placement.may_exist
             self._emit(EventKind.FAILED, job.entry, job.entry.request_id or "", query=query, error=error)

@@ -12,7 +12,7 @@ from aurora_async.engine.cancel import Canceller, outlast
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.events import Event, EventKind, Events
 from aurora_async.engine.poller import Poller
-from aurora_async.engine.protocol import Named, RequestId, Service
+from aurora_async.engine.protocol import Labelled, Named, RequestId, Service
 from aurora_async.engine.room import Room
 from aurora_async.engine.submission import Submission
 from aurora_async.errors import AuroraError, ClientClosed
@@ -45,7 +45,7 @@ class Engine:
         self._cleaning = cleaning
         self._submissions: set[Submission] = set()
         self._rooms: dict[str, Room] = {}
-        self._waits: dict[object, tuple[Service[Any], RequestId]] = {}
+        self._waits: dict[object, Callable[[], object]] = {}
         self._closed = False
 
     async def submit(self, service: Service[Any], query: Any, deadline: Deadline) -> RequestId:
@@ -81,15 +81,16 @@ class Engine:
     def emit(self, kind: EventKind, service: Named, request_id: RequestId, **facts: Any) -> None:
         """Tell listeners, when there are any."""
         if self.events.heard:
-            self.events.emit(Event(kind=kind, service=service.name, request_id=request_id, **facts))
+            label = service.label(request_id) if isinstance(service, Labelled) else ""
+            self.events.emit(Event(kind=kind, service=service.name, request_id=request_id, label=label, **facts))
 
     def room(self, service: Named) -> Room:
         """Return the room the service has for requests of this kind."""
         return self._rooms.setdefault(service.name, Room())
 
-    def attach(self, key: object, service: Service[Any], request_id: RequestId) -> None:
-        """Note that somebody waits for a request: it is cancelled on the service when the client closes."""
-        self._waits[key] = (service, request_id)
+    def attach(self, key: object, call_off: Callable[[], object]) -> None:
+        """Note that somebody waits for a request, which is called off when the client closes."""
+        self._waits[key] = call_off
 
     def release(self, key: object) -> None:
         """Note that nobody waits for it any more."""
@@ -110,7 +111,7 @@ class Engine:
         self._closed = True
         for submission in self._submissions:
             submission.leave()
-        for service, request_id in self._waits.values():
-            self.canceller.start(service, request_id)
+        for call_off in self._waits.values():
+            call_off()
         self.poller.close()
         self.events.close()

@@ -53,6 +53,8 @@ class Event:
     kind: EventKind
     request_id: RequestId
     service: str
+    label: str = ""
+    """What people know the request by, where that is not its identifier."""
     query: object = None
     status: RequestStatus | None = None
     bytes: int = 0

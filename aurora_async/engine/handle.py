@@ -8,6 +8,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import anyio
+
 from aurora_async.engine.cancel import outlast
 from aurora_async.engine.collect import RecordKind, Result, file_in
 from aurora_async.engine.core import Engine
@@ -107,7 +109,7 @@ class Handle:
         wait = object()
         self._waits += 1
         if self._attached:
-            self._engine.attach(wait, self._service, self.request_id)
+            self._engine.attach(wait, self._call_off)
         try:
             with deadline.scope("waiting for the result", self.request_id):
                 await self._engine.poller.final_status(
@@ -122,12 +124,16 @@ class Handle:
             raise
         except BaseException as error:
             if self._attached and self._waits == 1:  # nobody else waits for it
-                await outlast(self._engine.canceller.start(self._service, self.request_id))
+                await outlast(self._call_off())
             self._tell(EventKind.ended_by(error), error=error)
             raise
         finally:
             self._waits -= 1
             self._engine.release(wait)
+
+    def _call_off(self) -> anyio.Event:
+        """Begin to cancel the request, which nobody waits for any more; the event happens when that is done."""
+        return self._engine.canceller.start(self._service, self.request_id)
 
     def _saw(self, status: RequestStatus) -> None:
         before = None if self.status is None else self.status.phase

@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import attrs
 
-__all__ = ["LogEntry", "Named", "Output", "Phase", "RequestId", "RequestStatus", "Service"]
+__all__ = ["Labelled", "LogEntry", "Named", "Output", "Phase", "RequestId", "RequestStatus", "Service"]
 
 RequestId = str
 
@@ -93,6 +93,14 @@ class Named(Protocol):
     @property
     def name(self) -> str:
         """The name."""
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A service some of whose identifiers are not what people read."""
+
+    def label(self, request_id: RequestId) -> str:
+        """Return what people know the request by; "" where that is its identifier."""
 
 
 class Service(Named, Protocol[QueryT_contra]):

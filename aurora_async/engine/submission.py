@@ -83,6 +83,8 @@ class Placement:
 
     async def _submit(self, is_our_turn: bool) -> RequestId:
         def sending() -> None:
+            if self.is_called_off:
+                raise ClientClosed  # whoever asked for it has left, and a cancellation is about to arrive here
             if self._room.is_full and not is_our_turn:
                 raise AtCapacity("others were refused just now")
             self.may_exist = True

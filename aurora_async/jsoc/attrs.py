@@ -29,7 +29,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, TypeVar, overloa
 import anyio
 import attrs
 
+from aurora_async.display.numbers import plural
 from aurora_async.errors import AuroraError, InvalidInput, InvalidQuery, raise_bare
+from aurora_async.jsoc import attrs as jsoc  # itself: sunpy's users write `a.jsoc.Series`
 from aurora_async.jsoc.queries import ExportQuery
 from aurora_async.jsoc.recordset import (
     Between,
@@ -66,6 +68,7 @@ __all__ = [
     "Series",
     "Time",
     "Wavelength",
+    "jsoc",
     "search",
 ]
 
@@ -551,7 +554,10 @@ class FoundRecords:
         return ExportQuery(self.table, **(_export_arguments(self.block) | arguments))
 
     def __repr__(self) -> str:
-        return f"<FoundRecords {self.record_set}: {len(self)} rows>"
+        return f"<FoundRecords {self.record_set}: {plural(len(self), 'row')}>"
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
 
 
 @attrs.frozen(eq=False)
@@ -596,7 +602,11 @@ class SearchResults(Sequence[FoundRecords]):
         return [block.export_query(**arguments) for block in self.blocks if len(block)]
 
     def __repr__(self) -> str:
-        return f"<SearchResults of {len(self)} blocks: {', '.join(f'{len(block)} rows' for block in self.blocks)}>"
+        rows = ", ".join(plural(len(block), "row") for block in self.blocks)
+        return f"<SearchResults of {plural(len(self), 'block')}: {rows}>"
+
+    def _repr_html_(self) -> str:
+        return "".join(block._repr_html_() for block in self.blocks)
 
 
 def _export_arguments(block: Block) -> dict[str, Any]:

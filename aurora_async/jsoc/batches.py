@@ -30,7 +30,7 @@ from aurora_async.transfer.sink import save
 
 __all__ = ["ExportDesk", "export_batch"]
 
-_KIND = "exports"
+_KIND = "export"
 _LIST = ".json"
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import anyio.to_thread
 import attrs
 
+from aurora_async.display.numbers import plural, size
 from aurora_async.engine.places import digest_file
 from aurora_async.errors import (
     AuroraError,
@@ -71,7 +72,7 @@ _FITS_SUFFIXES = (".fits", ".fit", ".fts")
 HEAD_BYTES = 512
 
 
-@table(shown=("record", "filename", "url"))
+@table(shown=("record", "filename", "url"), noun="file")
 @attrs.frozen
 class ExportedFile:
     """A file of an export: of which `record`, under which `filename`, where. `problem` says why there is none."""
@@ -136,7 +137,7 @@ def url_of(path: str, download_url: str) -> str:
 # What has come --------------------------------------------------------------------------------------------------------
 
 
-@table(shown=("record", "path", "bytes", "error"))
+@table(shown=("record", "path", "bytes", "error"), noun="file", hides_empty=True)
 @attrs.frozen(kw_only=True)
 class DownloadedFile:
     """What became of one file: it is at `path`, `bytes` long, or there is an `error`.
@@ -239,7 +240,19 @@ class Download(Sequence[DownloadedFile]):
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a DataFrame, a row a file."""
-        return Records(self.files, record_type=DownloadedFile).to_pandas()
+        return self._records.to_pandas()
+
+    @property
+    def _records(self) -> Records[DownloadedFile]:
+        return Records(self.files, record_type=DownloadedFile)
+
+    def __repr__(self) -> str:
+        here = f"{plural(len(self.paths), 'file')}, {size(self.bytes)} in {self.folder}"
+        counted = ((len(self.failed), "failed"), (len(self.missing), "not on the service"))
+        return f"<Download {self.request_id}: {', '.join([here, *(f'{n} {what}' for n, what in counted if n)])}>"
+
+    def _repr_html_(self) -> str:
+        return self._records._repr_html_()
 
 
 def _below(path: Path | None, folder: Path) -> str | None:

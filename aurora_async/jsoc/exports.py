@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+import anyio
+
+from aurora_async.display.numbers import plural
 from aurora_async.engine import Engine, Phase, RequestId, RequestStatus, Run
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.events import EventKind
 from aurora_async.engine.handle import Handle
 from aurora_async.engine.manager import Work
-from aurora_async.errors import InvalidInput, InvalidQuery, NotFound, ResultExpired
+from aurora_async.errors import DeadlineExceeded, InvalidInput, InvalidQuery, NotFound, ResultExpired
 from aurora_async.jsoc.archives import fetch_archive
-from aurora_async.jsoc.attrs import FoundRecords
+from aurora_async.jsoc.attrs import FoundRecords, SearchResults
 from aurora_async.jsoc.downloads import (
     Download,
     DownloadOptions,
@@ -26,13 +29,18 @@ from aurora_async.jsoc.downloads import (
     url_of,
 )
 from aurora_async.jsoc.queries import ExportQuery
+from aurora_async.jsoc.recordset import RecordSet
 from aurora_async.jsoc.servers import JsocServer
 from aurora_async.jsoc.service import QUICK, REQUEST_ID, ExportService, Structure, quick_query
+from aurora_async.jsoc.tables import RecordTable
 from aurora_async.jsoc.wire import ExportAnswer
 from aurora_async.transfer.names import safe_name
 from aurora_async.transfer.tables import Records
 
-__all__ = ["Export", "Exports", "export_query"]
+__all__ = ["Export", "Exportable", "Exports", "as_export_queries", "export_query"]
+
+Exportable = ExportQuery | RecordSet | RecordTable | FoundRecords | SearchResults | str
+"""What can be exported: a whole query, or what says which records are meant."""
 
 
 def export_query(what: Any, **arguments: Any) -> ExportQuery:
@@ -43,9 +51,57 @@ def export_query(what: Any, **arguments: Any) -> ExportQuery:
         for name in given:
             raise InvalidQuery(name, "belongs into the ExportQuery, where one is given")
         return what
+    if isinstance(what, SearchResults):
+        if len(what) != 1:
+            advice = "export each: `jsoc.run(found.export_queries(protocol='fits'), folder=...)`"
+            raise InvalidQuery("what", f"has {plural(len(what), 'block')}; {advice}")
+        what = what[0]
     if isinstance(what, FoundRecords):  # which knows its protocol, cut-out and address
         return what.export_query(**given)
     return ExportQuery(what, **given)
+
+
+@overload
+def as_export_queries(given: Mapping[str, Exportable]) -> Mapping[str, ExportQuery]: ...
+@overload
+def as_export_queries(given: Iterable[Exportable]) -> Iterable[ExportQuery]: ...
+@overload
+def as_export_queries(
+    given: Iterable[Exportable] | AsyncIterable[Exportable],
+) -> Iterable[ExportQuery] | AsyncIterable[ExportQuery]: ...
+def as_export_queries(given: Any) -> Any:
+    """Return the query of each of many: of a sequence or mapping at once, of what else is iterated as it comes.
+
+    Raises:
+        InvalidQuery: One of them is nothing that can be exported: `exports[3]`.
+    """
+    if isinstance(given, Mapping):
+        return {name: _query_at(name, one) for name, one in given.items()}
+    if isinstance(given, SearchResults):
+        return given.export_queries()
+    if isinstance(given, AsyncIterable):
+        return _queries_as_they_come(given)
+    if isinstance(given, Exportable) or not isinstance(given, Iterable):
+        raise InvalidQuery("exports", f"{given!r} is no list of exports; put one into a list, or use `download`")
+    queries = (_query_at(index, one) for index, one in enumerate(given))
+    return list(queries) if isinstance(given, Sequence) else queries
+
+
+async def _queries_as_they_come(given: AsyncIterable[Any]) -> AsyncIterator[ExportQuery]:
+    index = 0
+    async for one in given:
+        yield _query_at(index, one)
+        index += 1
+
+
+def _query_at(place: int | str, what: Any) -> ExportQuery:
+    try:
+        if isinstance(what, Exportable):
+            return export_query(what)
+    except InvalidInput as error:
+        error.add_note(f"in exports[{place!r}]")
+        raise
+    raise InvalidQuery(f"exports[{place!r}]", f"{what!r} is no record set, table of records or ExportQuery")
 
 
 class Export(Handle):
@@ -68,8 +124,26 @@ class Export(Handle):
         """Made by `export` and `resume` of a client."""
         super().__init__(engine, service, request_id, query=query, attached=attached)
         self._read: tuple[bytes, ExportAnswer] | None = None
+        self._claim = object()
+        service.claim(request_id, self._claim)
         if (status := service.take_answer(request_id)) is not None:
             self._saw(status)
+
+    def __repr__(self) -> str:
+        phase = "not looked at yet" if self.status is None else self.status.phase.value
+        return f"<Export {self.request_id}: {phase}>"
+
+    async def cancel(self) -> None:
+        """Have the service give up the export, unless it is over, or another handle here still wants it."""
+        if not (await self.refresh()).phase.is_final and self._service.let_go(self.request_id, self._claim):
+            await self._service.cancel(self.request_id)
+
+    def _call_off(self) -> anyio.Event:
+        if self._service.let_go(self.request_id, self._claim):
+            return super()._call_off()
+        ended = anyio.Event()
+        ended.set()
+        return ended
 
     @property
     def directory(self) -> str | None:
@@ -150,6 +224,8 @@ class Export(Handle):
         self, folder: Path, options: DownloadOptions, deadline: Deadline, *, at_once: int | None = None
     ) -> Download:
         """Fetch the files."""
+        if at_once is not None and (isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1):
+            raise InvalidInput("at_once", f"{at_once!r} is not a positive whole number")
         answer = self._answer(await self._ready(deadline))
         with self._failure_told(), deadline.scope("downloading the export", self.request_id):
             try:
@@ -186,7 +262,7 @@ class Export(Handle):
                 folder,
                 options,
                 by_record=answer.dir is None,
-                at_once=at_once or self._engine.config.limits.body_connections,
+                at_once=self._engine.config.limits.body_connections if at_once is None else at_once,
                 on_bytes=on_bytes,
             )
         return Download(request_id=self.request_id, folder=folder, files=tuple(found), archive=archive)
@@ -235,7 +311,11 @@ class Exports:
 
     async def submit_until(self, query: ExportQuery, deadline: Deadline) -> Export:
         """Do the same inside a deadline that has begun before."""
-        request_id = await self._engine.submit(self.service, query, deadline)
+        try:
+            request_id = await self._engine.submit(self.service, query, deadline)
+        except DeadlineExceeded as error:
+            error.add_note("the service may have it all the same: asked again within a day, it gives the same export")
+            raise
         return self.handle(request_id, query)
 
     def resume(self, export_id: RequestId) -> Export:
@@ -274,15 +354,16 @@ class Exports:
         """
         Deadline(deadline_s)
         names = name or _folder_name
+        taken: set[str] = set()
 
         async def work(index: int, query: ExportQuery, work: Work) -> None:
             deadline = Deadline(deadline_s)
+            place = None if folder is None else Path(folder) / _free_name(names(index, query), taken)
             export = await self.submit_until(query, deadline)
             work.request_id = export.request_id
-            if folder is None:
+            if place is None:
                 work.files = await export.list_files(deadline)
                 return
-            place = Path(folder) / safe_name(names(index, query))
             download = work.files = await export.fetch(place, options or DownloadOptions(), deadline)
             for file in download.failed:
                 assert file.error is not None
@@ -293,3 +374,12 @@ class Exports:
 
 def _folder_name(index: int, query: ExportQuery) -> str:
     return f"{query.series.lower()}.{index:04d}"
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """Return the name of a folder that no other export of the run has, on any system."""
+    safe = safe_name(name)
+    if safe.casefold() in taken:
+        raise InvalidInput("name", f"{name!r} is the folder of another export of this run already")
+    taken.add(safe.casefold())
+    return safe

@@ -7,10 +7,12 @@ records of other series.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from aurora_async.display.numbers import plural
 from aurora_async.jsoc.keywords import KeywordType
 from aurora_async.transfer.tables import Records, table
 
@@ -35,7 +37,7 @@ _INTEGERS = frozenset({KeywordType.SHORT, KeywordType.INT, KeywordType.LONGLONG}
 _REALS = frozenset({KeywordType.FLOAT, KeywordType.DOUBLE})
 
 
-@table(shown=("name", "type", "units", "note"))
+@table(shown=("name", "type", "units", "note"), noun="keyword", hides_empty=True)
 @attrs.frozen
 class Keyword:
     """A keyword: a typed value of each record.
@@ -73,7 +75,7 @@ class Keyword:
         return self.is_integer or self.is_real
 
 
-@table()
+@table(noun="segment", hides_empty=True)
 @attrs.frozen
 class Segment:
     """A file, or a folder of files, of each record.
@@ -90,7 +92,7 @@ class Segment:
     note: str = ""
 
 
-@table()
+@table(noun="link", hides_empty=True)
 @attrs.frozen
 class Link:
     """A pointer from each record to one of the series `target`: `kind` is `STATIC` or `DYNAMIC`."""
@@ -146,7 +148,7 @@ class Members(Mapping[str, M]):
         return len(self._members)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} {self._record_type.__name__.lower()}s: {', '.join(self)}>"
+        return f"<{plural(len(self), self._record_type.__name__.lower())}: {', '.join(self)}>"
 
     @property
     def records(self) -> Records[M]:
@@ -163,10 +165,6 @@ class Members(Mapping[str, M]):
 
     def _repr_html_(self) -> str:
         return self.records._repr_html_()
-
-
-def _counted(members: Members[Any]) -> str:
-    return f"<{len(members)}>"
 
 
 @attrs.frozen(kw_only=True)
@@ -193,14 +191,28 @@ class SeriesInfo:
     primekeys: tuple[str, ...] = ()
     prime_key_info: tuple[PrimeKey, ...] = ()
     dbindex: tuple[str, ...] = ()
-    keywords: Members[Keyword] = attrs.field(factory=lambda: Members(record_type=Keyword), repr=_counted)
-    segments: Members[Segment] = attrs.field(factory=lambda: Members(record_type=Segment), repr=_counted)
-    links: Members[Link] = attrs.field(factory=lambda: Members(record_type=Link), repr=_counted)
+    keywords: Members[Keyword] = attrs.field(factory=lambda: Members(record_type=Keyword))
+    segments: Members[Segment] = attrs.field(factory=lambda: Members(record_type=Segment))
+    links: Members[Link] = attrs.field(factory=lambda: Members(record_type=Link))
     interval: Interval | None = None
-    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
+    raw: Mapping[str, Any] = attrs.field(factory=dict, eq=False)
+
+    def __repr__(self) -> str:
+        return f"<SeriesInfo {self._summary()}>"
+
+    def _repr_html_(self) -> str:
+        members = (self.segments, self.links, self.keywords)
+        tables = "".join(one._repr_html_() for one in members if len(one))
+        return f"<p><b>{escape(self._summary())}</b></p><p>{escape(self.note)}</p>{tables}"
+
+    def _summary(self) -> str:
+        counted = [plural(len(self.keywords), "keyword"), plural(len(self.segments), "segment")]
+        if self.links:
+            counted.append(plural(len(self.links), "link"))
+        return f"{self.name}: {', '.join(counted)}; {', '.join(self.primekeys) or 'no primary keys'}"
 
 
-@table()
+@table(noun="series", hides_empty=True)
 @attrs.frozen
 class SeriesName:
     """A series in a list; `note` and `primekeys` are None where the list does not tell them."""
@@ -249,3 +261,7 @@ class PendingExports:
     def is_pending(self) -> bool:
         """Whether any is under way."""
         return self.status == 2
+
+    def __repr__(self) -> str:
+        told = {1: "none", 2: "pending", 3: "given up"}.get(self.status, f"status {self.status}")
+        return f"<PendingExports of {self.address}: {' '.join([told, ', '.join(self.request_ids)]).strip()}>"

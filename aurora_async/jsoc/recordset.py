@@ -615,7 +615,9 @@ class _Reader:
             else:
                 filter = KeyFilter(self.listed(self.range), name)
         if not self.skip("]"):
-            self.fail("wanted here: a comma, or ]")
+            again = self.text.startswith("/", self.position)
+            hint = " (a day is 2021.07.03 or 2021-07-03; / begins a duration)" if again else ""
+            self.fail(f"wanted here: a comma, or ]{hint}")
         return filter
 
     def condition(self, mark: str) -> Condition:

@@ -34,7 +34,7 @@ from aurora_async.jsoc.errors import (
 from aurora_async.jsoc.filenames import FileNameFormat, default_format
 from aurora_async.jsoc.models import SeriesInfo
 from aurora_async.jsoc.queries import ExportQuery, as_email, as_requestor
-from aurora_async.jsoc.recordset import series_of
+from aurora_async.jsoc.recordset import RecnumFilter, series_of
 from aurora_async.jsoc.servers import JsocServer
 from aurora_async.jsoc.wire import ExportAnswer, decode_status
 from aurora_async.transfer.names import safe_name
@@ -84,17 +84,24 @@ class _Known:
     """
 
     address: str | None = None
-    submitted: int = 0
-    called_off: int = 0
+    unclaimed: int = 0
+    """Submissions whose handle is still to be made."""
+    wanted: set[object] = attrs.field(factory=set)
+    """The handles that have not called it off."""
     first_look: float | None = None
     became: RequestId | None = None
     """The identifier under which a quick export was queued after all."""
+
+    @property
+    def is_unwanted(self) -> bool:
+        """True when nobody here has a use for it."""
+        return not self.unclaimed and not self.wanted
 
 
 class ExportService:
     """Exports of one server, as the engine sees them. The engine is borrowed."""
 
-    name = "exports"
+    name = "export"
 
     def __init__(
         self, engine: Engine, server: JsocServer, structure: Structure, email: str | None, requestor: str | None
@@ -110,6 +117,10 @@ class ExportService:
 
     def new_request_id(self) -> None:
         """The service chooses."""
+
+    def label(self, request_id: RequestId) -> str:
+        """Return the record set of a quick export."""
+        return str(quick_query(request_id).record_set) if request_id.startswith(QUICK) else ""
 
     def likeness(self, query: ExportQuery | None) -> Hashable:
         """Return the form and the steps, which take their time."""
@@ -137,7 +148,7 @@ class ExportService:
             accepted = answer.request_id
         known = self._known.setdefault(accepted, _Known())
         known.address = address
-        known.submitted += 1
+        known.unclaimed += 1
         return accepted
 
     async def refresh(self, request_id: RequestId) -> RequestStatus:
@@ -155,18 +166,40 @@ class ExportService:
             known.became = answer.request_id
         status = self._status(request_id, answer, anyio.current_time() - known.first_look)
         if status.phase.is_final:
-            self._known.pop(request_id, None)
+            self._forget(request_id)
         return status
+
+    def _forget(self, request_id: RequestId) -> None:
+        self._known.pop(request_id, None)
+
+    def claim(self, request_id: RequestId, handle: object) -> None:
+        """Note that somebody has the export in hand."""
+        known = self._known.setdefault(request_id, _Known())
+        known.unclaimed = max(known.unclaimed - 1, 0)
+        known.wanted.add(handle)
+
+    def let_go(self, request_id: RequestId, handle: object) -> bool:
+        """Note that one handle has called the export off; True when nobody else here wants it."""
+        known = self._known.setdefault(request_id, _Known())
+        known.wanted.discard(handle)
+        return known.is_unwanted
 
     async def cancel(self, request_id: RequestId) -> bool:
         """Have the service give up what nobody here wants any more, if that is all that its user has pending."""
         known = self._known.setdefault(request_id, _Known())
-        known.called_off += 1
+        if known.unclaimed:
+            known.unclaimed -= 1  # whoever submitted it has left before he had it
+        else:
+            known.wanted.clear()
+        if not known.is_unwanted:
+            return True
         if request_id.startswith(QUICK) and known.became is None:
-            return True  # there is nothing to give up
+            self._forget(request_id)  # there is nothing to give up
+            return True
         address = known.address or self._email
         if address is None or not self.server.supports("pending"):
             logger.info("export %s goes on: nobody knows how to give it up", request_id)
+            self._forget(request_id)
             return True
         async with self._giving_up:
             if request_id in self._known:  # else it was given up with another
@@ -188,7 +221,12 @@ class ExportService:
     def take_answer(self, request_id: RequestId) -> RequestStatus | None:
         """Return the status that a quick export had as soon as it was asked for, once."""
         answer = self._answers.pop(request_id, None)
-        return None if answer is None else self._status(request_id, answer, 0.0)
+        if answer is None:
+            return None
+        status = self._status(request_id, answer, 0.0)
+        if status.phase.is_final:
+            self._forget(request_id)
+        return status
 
     @property
     def download_url(self) -> str:
@@ -222,21 +260,32 @@ class ExportService:
             "method": "url" if query.method == "url_quick" and not query.is_quick else query.method,
             "protocol": str(query.protocol),
         }
+        await self._check_segments(query)
         if not query.is_quick:  # files that come as they are stored are called what they are
             form["filenamefmt"] = await self._format(query)
         form["process"] = "|".join([f"n={query.n}", *map(str, query.process)])
         requestor = self._requestor if query.requestor is None else query.requestor
         form["requestor"] = address.partition("@")[0] if requestor is None else requestor
+        if all(any(isinstance(one, RecnumFilter) for one in subset.filters) for subset in query.record_set.subsets):
+            form["q"] = "1"  # just these records: none is to be left out for its quality
         if query.size_ratio is not None:
             form["sizeratio"] = f"{query.size_ratio:g}"
         return {name: value for name, value in form.items() if value}
 
-    async def _format(self, query: ExportQuery) -> str:
-        """Return the format of file names, checked against the series like the segments."""
+    async def _check_segments(self, query: ExportQuery) -> None:
+        """Refuse segments that the series does not have: the service would list records without files."""
+        asked = {name: None for subset in query.record_set.subsets for name in subset.segments}
+        if not asked:
+            return
         info = await self._structure(query.series)
-        for segment in {name: None for subset in query.record_set.subsets for name in subset.segments}:
-            if segment not in info.segments:
-                raise InvalidQuery("segment", f"{info.name} has no {segment!r}; it has {', '.join(info.segments)}")
+        for name in asked:
+            if name not in info.segments:
+                there = ", ".join(info.segments) or "none"
+                raise InvalidQuery("segment", f"{info.name} has no segment {name}; it has {there}")
+
+    async def _format(self, query: ExportQuery) -> str:
+        """Return the format of file names, checked against the series."""
+        info = await self._structure(query.series)
         if query.filename_format is None:
             return str(default_format(info))
         if query.filename_format:
@@ -309,10 +358,10 @@ class ExportService:
     async def _give_up(self, request_id: RequestId, address: str) -> None:
         pending = await manage_pending(self.engine.session, self.server, address, "check")
         if not pending.is_pending:
-            self._known.pop(request_id, None)
+            self._forget(request_id)
             return
         by_id = {known.became or export_id: known for export_id, known in self._known.items()}
-        others = [one for one in pending.request_ids if one not in by_id or not _is_unwanted(by_id[one])]
+        others = [one for one in pending.request_ids if one not in by_id or not by_id[one].is_unwanted]
         if others or not pending.request_ids:
             # All or nothing is what the service offers.
             logger.info("export %s goes on: %s has others pending (%s)", request_id, address, pending.message)
@@ -321,10 +370,6 @@ class ExportService:
         for export_id, known in list(self._known.items()):
             if (known.became or export_id) in pending.request_ids:
                 del self._known[export_id]
-
-
-def _is_unwanted(known: _Known) -> bool:
-    return known.called_off >= max(known.submitted, 1)
 
 
 def _is_about_the_id(said: str | None) -> bool:

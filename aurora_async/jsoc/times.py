@@ -61,7 +61,13 @@ TIME = re.compile(
 )
 """The text of a time in any form, its zone included."""
 
-_FORMS = "2013.07.03_08:42:00_TAI, 2013.07.03_TAI, 2021-07-03T14:25:00Z, 20210703, 2021-184 or JD_2455317.5"
+_FORMS = (
+    "2013.07.03_08:42:00_TAI, 2013.07.03_TAI, 2021-07-03T14:25:00Z, 2014-01-01 00:00, 20210703, 2021-184 or "
+    "JD_2455317.5"
+)
+
+_SLASHED = re.compile(r"\s*(\d{4})/(\d{1,2})/(\d{1,2})(?=[ T_]|\s*$)", re.ASCII)
+"""How sunpy's users write a day; in a record set / begins a duration, so it is not for the service."""
 
 
 @runtime_checkable
@@ -76,14 +82,19 @@ class AstropyTime(Protocol):
     def tai(self) -> Any: ...
 
 
+def _seconds(given: float | str) -> float:
+    return TaiTime.parse(given).seconds if isinstance(given, str) else float(given)
+
+
 @attrs.frozen(order=True)
 class TaiTime:
     """An instant: `seconds` of TAI since 1977.01.01_00:00:00_TAI, a double as in the service (0.2 microseconds today).
 
-    Instants are ordered, and the difference of two is the seconds that passed between them, leap seconds included.
+    Instants are ordered, and the difference of two is the seconds that passed between them, leap seconds included. A
+    text is read as `parse` does.
     """
 
-    seconds: float = attrs.field(converter=float)
+    seconds: float = attrs.field(converter=_seconds)
 
     def __attrs_post_init__(self) -> None:
         if not math.isfinite(self.seconds):
@@ -93,12 +104,13 @@ class TaiTime:
     def of(cls, when: InstantLike) -> TaiTime:
         """Return the instant that `when` is: a naive datetime is UTC, a date or partial text its first moment.
 
-        A `Time` of astropy is taken by its TAI, so it may have any scale.
+        Texts may have any form that the service reads, or that of `2014/01/01 00:00`. A `Time` of astropy is taken by
+        its TAI, so it may have any scale.
         """
         if isinstance(when, TaiTime):
             return when
         if isinstance(when, str):
-            return cls.parse(when)
+            return cls.parse(_SLASHED.sub(r"\1-\2-\3", when))
         if isinstance(when, AstropyTime):
             if when.shape:
                 raise InvalidInput("time", f"{when!r} is an array of times; give one of them")
@@ -209,6 +221,9 @@ class TaiTime:
 
     def __str__(self) -> str:
         return self.text("TAI", self.digits)
+
+    def __repr__(self) -> str:
+        return f"TaiTime('{self}')"
 
     def to_astropy(self) -> Any:
         """Return an astropy `Time`, of scale TAI."""

@@ -7,6 +7,7 @@ tolerated.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -134,7 +135,7 @@ class Node:
                 value = float(value)
             except ValueError:
                 raise self.wrong(name, "a number") from None
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)):
             return value
         raise self.wrong(name, "a number")
 
@@ -143,7 +144,7 @@ class Node:
         number = self.maybe_number(name)
         if number is None:
             return None
-        if number != number or abs(number) == float("inf") or int(number) != number:
+        if int(number) != number:
             raise self.wrong(name, "a whole number")
         return int(number)
 

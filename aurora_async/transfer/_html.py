@@ -6,7 +6,7 @@ came from a service is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -19,6 +19,7 @@ AT_EITHER_END = 5
 """Rows that are shown of the beginning and of the end of what has many."""
 _MOST_COLUMNS = 12
 _MOST_TEXT = 60
+_NOTHING: tuple[Any, ...] = (None, "", [], (), {})
 
 _STYLE = """<style>
 .aurora-records { overflow-x: auto; color: inherit; font-size: 0.9em; }
@@ -45,11 +46,20 @@ def records_html(title: str, records: Sequence[Any], record_type: type[Any] | No
     return columns_html(title, _shown(seen, record_type), len(seen), gap=gap)
 
 
-def columns_html(title: str, columns: Sequence[Column], rows: int, *, gap: bool) -> str:
-    """Return columns, each `rows` long, as a table; with a `gap` they are the two ends of something longer."""
+def _two_decimals(value: float) -> str:
+    return f"{value:,.2f}" if 0.01 <= abs(value) < 1e9 or value == 0 else f"{value:.3g}"
+
+
+def columns_html(
+    title: str, columns: Sequence[Column], rows: int, *, gap: bool, real: Callable[[float], str] = _two_decimals
+) -> str:
+    """Return columns, each `rows` long, as a table; with a `gap` they are the two ends of something longer.
+
+    `real` prints a number that is not whole: two decimals do for degrees and km, not for every keyword.
+    """
     heads = "".join(f"<th{_class(column)}>{escape(column.name)}{_unit(column)}</th>" for column in columns)
     lines = [
-        "<tr>" + "".join(f"<td{_class(column)}>{_cell(column.values[row])}</td>" for column in columns) + "</tr>"
+        "<tr>" + "".join(f"<td{_class(column)}>{_cell(column.values[row], real)}</td>" for column in columns) + "</tr>"
         for row in range(rows)
     ]
     if gap:
@@ -79,6 +89,8 @@ def _shown(records: Sequence[Any], record_type: type[Any] | None) -> list[Column
         return found[:_MOST_COLUMNS]
     wanted = layout_of(record_type).shown
     found = list(columns(records, record_type, long=False))
+    if layout_of(record_type).hides_empty:
+        found = [column for column in found if any(value not in _NOTHING for value in column.values)]
     if wanted is None:
         return [column for column in found if column.kind not in (ValueKind.JSON, ValueKind.RECORDS)][:_MOST_COLUMNS]
     # What is numbered stays together place by place: program_1, platform_1, program_2, platform_2.
@@ -106,7 +118,7 @@ def _unit(column: Column) -> str:
     return f' <span class="unit">{escape(column.unit)}</span>' if column.unit else ""
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, real: Callable[[float], str] = _two_decimals) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -114,7 +126,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.2f}" if 0.01 <= abs(value) < 1e9 or value == 0 else f"{value:.3g}"
+        return real(value)
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str) and value.startswith(("https://", "http://")):

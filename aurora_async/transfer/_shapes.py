@@ -62,6 +62,10 @@ class Layout:
     """How a dataset is divided: names, and where their values are (`data_sources.program` is that of the first)."""
     units: Mapping[str, str] = attrs.field(factory=dict)
     """Units of fields that do not name their own."""
+    noun: str | None = None
+    """What one record is called where they are counted; None: as its class."""
+    hides_empty: bool = False
+    """Whether a notebook's view leaves out columns without a value."""
 
 
 _PLAIN = Layout()

@@ -20,7 +20,7 @@ from aurora_async.times import parse_wire
 from aurora_async.transfer._arrow import arrow_column, arrow_schema, import_pyarrow, record_batch
 from aurora_async.transfer._html import AT_EITHER_END, columns_html, record_html, records_html
 from aurora_async.transfer._json import json_bytes
-from aurora_async.transfer._shapes import Column, Layout, ValueKind, columns, fields_of, plain_columns
+from aurora_async.transfer._shapes import Column, Layout, ValueKind, columns, fields_of, layout_of, plain_columns
 
 if TYPE_CHECKING:
     import pandas
@@ -177,6 +177,9 @@ class Records(list[T]):
         count = f"{len(self):,}" if self else "no"
         if (record_type := self._fields_from) is None:
             return f"{count} plain record{'' if len(self) == 1 else 's'}"
+        noun = layout_of(record_type).noun
+        if noun is not None:
+            return f"{count} {noun if len(self) == 1 or noun.endswith('s') else noun + 's'}"
         return f"{count} {record_type.__name__}{self._span(record_type) if self else ''}"
 
     def _span(self, record_type: type[T]) -> str:

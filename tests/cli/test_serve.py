@@ -97,7 +97,7 @@ def test_a_server_with_faults_says_so_and_has_them(shell: Any) -> None:
 def test_jsoc_is_served_as_the_options_say(shell: Any) -> None:
     """Who may export, how long it takes and what is refused; all of it is told, or asked for, over HTTP."""
     options = ("--jsoc-address", "me@example.org", "--jsoc-max-pending", "1", "--jsoc-export-time", "600")
-    limits = ("--jsoc-max-mb", "100", "--jsoc-offline", "hmi.v_45s")
+    limits = ("--jsoc-max-mb", "100", "--jsoc-offline", "hmi.v_45s", "--jsoc-max-pending-per-ip", "2")
     with shell.start("serve", "--port", "0", "--workers", "0", *options, *limits) as process:
         try:
             base_url = process.stdout.readline().decode().removeprefix("listening on ").strip()

@@ -141,6 +141,14 @@ async def test_a_form_says_all_that_was_asked() -> None:
     }
 
 
+async def test_records_named_by_number_are_all_exported() -> None:
+    """The service leaves out records of poor quality, unless it is told that these are meant."""
+    async with serving_exports() as service, exports_at(service.base_url) as exports:
+        await exports.submit(a_query("hmi.M_720s[:#5,#7]"))
+        await exports.submit(a_query("hmi.M_720s[2020.01.01_TAI]"))
+        assert [form.get("q") for form in service.forms] == ["1", None]
+
+
 @pytest.mark.parametrize(
     ("changes", "method", "has_format"),
     [
@@ -448,6 +456,38 @@ async def test_the_same_export_twice_is_wanted_until_both_are_called_off() -> No
         assert service.given_up == {one.request_id}
 
 
+async def test_each_handle_calls_an_export_off_once() -> None:
+    """Whoever is impatient and cancels twice cancels for himself only."""
+    async with serving_exports(takes_s=LONG_S) as service, exports_at(service.base_url) as exports:
+        one, other = await exports.submit(a_query()), await exports.submit(a_query())
+        await one.cancel()
+        await one.cancel()
+        assert service.given_up == set()
+        await other.cancel()
+        assert service.given_up == {one.request_id}
+
+
+async def test_one_that_was_resumed_is_wanted_by_whoever_resumed_it() -> None:
+    """He waits for it, though somebody else here submitted it and has changed his mind."""
+    async with serving_exports(takes_s=LONG_S) as service, exports_at(service.base_url) as exports:
+        one = await exports.submit(a_query())
+        other = exports.resume(one.request_id)
+        await one.cancel()
+        assert service.given_up == set()
+        await other.cancel()
+        assert service.given_up == {one.request_id}
+
+
+async def test_nothing_is_remembered_of_what_is_over() -> None:
+    """A client that is open for months makes very many exports."""
+    async with serving_exports() as service, exports_at(service.base_url) as exports:
+        for number in range(5):
+            await (await exports.submit(a_query(n=number + 1))).wait()
+            await (await exports.submit(a_query(n=number + 1, method="url_quick", protocol="as-is"))).wait()
+            await (await exports.submit(a_query(n=number + 1, method="url_quick", protocol="as-is"))).cancel()
+        assert exports.service._known == {}
+
+
 async def test_closing_the_client_gives_up_what_was_waited_for() -> None:
     """As with every other service; what was only submitted stays."""
     async with serving_exports(takes_s=LONG_S) as service:
@@ -537,6 +577,34 @@ async def test_two_hundred_pass_where_ten_are_allowed() -> None:
         assert refused <= 30
 
 
+@pytest.mark.parametrize("turns", range(40))
+async def test_cancelled_at_any_turn_of_the_loop_nothing_is_left_there(turns: int) -> None:
+    """One turn before it is sent, too: then it is not."""
+    async with serving_exports(takes_s=LONG_S) as service:
+        async with exports_at(service.base_url) as exports:
+            task = asyncio.create_task(exports.submit(a_query()))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if task.done():
+                await (await task).cancel()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert service.pending == []
+
+
+async def test_a_deadline_in_the_middle_of_the_submission_says_what_may_be() -> None:
+    """The service may have the export, and nobody knows its identifier."""
+
+    async def slowly(request: web.Request, form: dict[str, str]) -> None:
+        await asyncio.sleep(0.5)
+
+    async with serving_exports(takes_s=LONG_S) as service, exports_at(service.base_url) as exports:
+        service.on("submit", slowly)
+        with pytest.raises(DeadlineExceeded) as caught:
+            await exports.submit(a_query(), deadline_s=0.1)
+        assert "asked again within a day" in "".join(caught.value.__notes__)
+
+
 async def test_a_deadline_ends_the_wait_for_room() -> None:
     """Nothing was accepted, so there is nothing to find again."""
     async with serving_exports(max_pending=0) as service, exports_at(service.base_url) as exports:
@@ -554,6 +622,25 @@ async def test_a_run_brings_the_files_of_each_export_into_a_folder_of_its_own(tm
         assert all(outcome.ok and outcome.files for outcome in outcomes)
         found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.fits"))
         assert found == ["hmi.m_720s.0000/a.fits", "hmi.m_720s.0001/a.fits"]
+
+
+async def test_no_two_exports_of_a_run_share_a_folder(tmp_path: Path) -> None:
+    """Their files may have the same names; the second is refused before it is sent."""
+    async with serving_exports() as service, exports_at(service.base_url) as exports:
+        async with exports.run([a_query(n=1), a_query(n=2)], folder=tmp_path, name=lambda index, query: "one") as run:
+            outcomes = sorted([outcome async for outcome in run], key=lambda outcome: outcome.index)
+        assert [outcome.ok for outcome in outcomes] == [True, False]
+        assert "folder of another export" in str(outcomes[1].error)
+        assert service.count("submit") == 1
+
+
+@pytest.mark.parametrize("at_once", [0, -1, True, 1.5])
+async def test_no_file_at_once_is_none(at_once: Any, tmp_path: Path) -> None:
+    """Nor is zero taken for "as configured"."""
+    async with serving_exports() as service, exports_at(service.base_url) as exports:
+        export = await exports.submit(a_query())
+        with pytest.raises(InvalidInput, match="at_once"):
+            await export.download(tmp_path, at_once=at_once)
 
 
 async def test_an_export_of_a_run_whose_files_fail_has_an_error_and_a_report(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ def to_datetime(tstr: Any, *, force: bool = False) -> Any:
     `2010.05.01_00:00:34_TAI` and `2010-05-01T00:00:00Z` are both read as they stand, seconds of TAI and UTC alike; what
     cannot be read, a leap second, the service's missing time and others outside of 1677 to 2262 are `NaT`. Each element
     is judged by itself, so that `force`, with which drms knows DRMS's times without `_TAI`, changes nothing.
+
+    `NaT` for a leap second is drms' answer, which this one keeps to; `aurora_async.jsoc.TaiTime` knows when it was.
     """
     pd = import_pandas()
     is_one = tstr is None or pd.api.types.is_scalar(tstr)

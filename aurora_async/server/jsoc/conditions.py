@@ -11,6 +11,7 @@ import math
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from aurora_async.errors import InvalidInput
@@ -97,21 +98,22 @@ class Conditions:
             RecordSetProblem: The conditions are no SQL, try what is not allowed, or take too long.
         """
         self._database.execute("DELETE FROM records")
-        for place, record in enumerate(records):
-            row = [_as_number(keyword, record.value_of(keyword)) for keyword in self._columns]
-            self._database.execute(self._insert, (place, *row))
+        self._database.executemany(self._insert, map(self._row, count(), records))
         return [place for (place,) in self._guarded(self._select, set())]
+
+    def _row(self, place: int, record: Record) -> tuple[float | int | str | None, ...]:
+        return (place, *(_as_number(keyword, record.value_of(keyword)) for keyword in self._columns))
 
     def _guarded(self, sql: str, read: set[str]) -> list[tuple[Any, ...]]:
         """Run a statement that somebody else had a part in; add the columns it reads to `read`."""
         steps = 0
 
-        def count() -> bool:
+        def is_too_long() -> bool:
             nonlocal steps
             steps += _STEPS_BETWEEN
             return steps > _MOST_STEPS
 
-        self._database.set_progress_handler(count, _STEPS_BETWEEN)
+        self._database.set_progress_handler(is_too_long, _STEPS_BETWEEN)
         self._database.set_authorizer(_guard(read))
         try:
             return self._database.execute(sql).fetchall()

@@ -21,9 +21,10 @@ from aurora_async.jsoc.keywords import Value
 from aurora_async.jsoc.times import TaiTime
 from aurora_async.server.jsoc.fits import Card, fits_file
 from aurora_async.server.jsoc.records import Record
-from aurora_async.server.jsoc.scenes import Frame, Picture, scene
+from aurora_async.server.jsoc.scenes import Frame, Picture, Pixels, fitted, scene
 from aurora_async.server.jsoc.steps import Step, apply_steps, to_ptr
 from aurora_async.server.jsoc.structure import SegmentDef, Series
+from aurora_async.server.jsoc.values import OF_DISK, OF_IMAGE
 
 __all__ = ["FIELD_SEGMENTS", "export_segments", "exported_file", "is_image", "picture_of", "stored_file", "stored_name"]
 
@@ -58,7 +59,8 @@ def exported_file(record: Record, segment: str, steps: Sequence[Step], *, versio
     """Return the image of a segment after some steps, with the record's keywords in its header."""
     picture = picture_of(record, segment, steps, version=version)
     done = [Card("HISTORY", str(step)) for step in steps]
-    return _image_file(record, segment, picture, [*_keyword_cards(record, picture), *done])
+    cards = _keyword_cards(record, picture, _kept(picture, record.series.segment(segment)))
+    return _image_file(record, segment, picture, [*cards, *done])
 
 
 def export_segments(wanted: Sequence[str], steps: Sequence[Step]) -> tuple[str, ...]:
@@ -79,7 +81,19 @@ def picture_of(record: Record, segment: str, steps: Sequence[Step] = (), *, vers
 def _scene(record: Record, segment: str, version: int) -> Picture:
     dims = _dims(record, segment)
     seed = f"{record.series.name} {record.recnum} {segment} {version}"
-    return scene(segment, dims, _frame(record, dims), seed)
+    defined = record.series.segment(segment)
+    picture = scene(segment, dims, _frame(record, dims), seed, units=defined.units if defined else "")
+    if defined is None or not _has_statistics(record.series, defined):
+        return picture
+    said = [record.value(name) for name in ("DATAMIN", "DATAMEAN", "DATAMAX")]
+    least, mean, most = (float(value) if isinstance(value, int | float) else math.nan for value in said)
+    return attrs.evolve(picture, pixels=fitted(picture.pixels, least, mean, most))
+
+
+def _has_statistics(series: Series, segment: SegmentDef) -> bool:
+    """Tell whether the statistics of a record are those of a segment: of its only image that shows something."""
+    images = [one for one in series.segments if one.protocol in ("fits", "fitsz") and one.name != "spikes"]
+    return images == [segment] and segment.type != "char"
 
 
 def _dims(record: Record, segment: str) -> tuple[int, ...]:
@@ -107,12 +121,17 @@ def _frame(record: Record, dims: tuple[int, ...]) -> Frame:
         cdelt=(size, number("CDELT2", size) or 1.0),
         crota_deg=number("CROTA2", 0.0),
         radius=radius,
+        away=number("OBS_VR", 0.0),
         day=record.when.seconds / 86_400,
         is_disk=is_disk,
     )
     longitude, latitude = record.value("LON_FWT"), record.value("LAT_FWT")
     if isinstance(longitude, float) and isinstance(latitude, float):
-        return _around(frame, dims, math.radians(longitude), math.radians(latitude))
+        west, north = math.radians(longitude), math.radians(latitude)
+        if is_disk:
+            return _around(frame, dims, west, north)
+        region = radius * math.cos(north) * math.sin(west), radius * math.sin(north)
+        return attrs.evolve(frame, region=region, meridian_deg=number("CRLN_OBS", 0.0))
     return frame
 
 
@@ -129,11 +148,30 @@ def _around(frame: Frame, dims: tuple[int, ...], west: float, north: float) -> F
 def _image_file(record: Record, segment: str, picture: Picture, cards: Iterable[Card]) -> bytes:
     defined = record.series.segment(segment)
     pixels, scaling = _numbers(picture, defined)
-    said = [*scaling, Card("BUNIT", defined.units if defined else "Gauss", "unit of the image"), *cards]
-    said += [Card("COMMENT", _MADE_UP)]
+    units = _units(record.series, defined)
+    named = [Card("BUNIT", units, "unit of the image")] if units else []
+    said = [*scaling, *named, *cards, Card("COMMENT", _MADE_UP)]
     if picture.factor != 1:
         said += [Card("COMMENT", f"The real image is {picture.factor:g} times as wide.")]
     return fits_file(pixels, said)
+
+
+def _units(series: Series, defined: SegmentDef | None) -> str:
+    if defined is None:
+        return "Gauss"
+    if defined.units != "none":
+        return defined.units
+    # AIA's images say of themselves that they have no unit; those who read them take them for counts.
+    return "DN" if series.family == "aia" else ""
+
+
+def _kept(picture: Picture, defined: SegmentDef | None) -> Pixels:
+    """Return an image as it is read from its file, NaN where there is nothing."""
+    pixels, cards = _numbers(picture, defined)
+    if not cards:
+        return pixels.astype(float)
+    scale, zero, blank = (float(str(card.value)) for card in cards)
+    return np.where(pixels == blank, np.nan, pixels * scale + zero)
 
 
 def _numbers(picture: Picture, defined: SegmentDef | None) -> tuple[NDArray[Any], list[Card]]:
@@ -146,7 +184,7 @@ def _numbers(picture: Picture, defined: SegmentDef | None) -> tuple[NDArray[Any]
     scale, zero = float(defined.bscale or 1) or 1.0, float(defined.bzero or 0)
     whole = np.clip(np.round((np.nan_to_num(values) - zero) / scale), blank + 1, -blank - 1)
     stored = np.where(np.isfinite(values), whole, blank).astype(form)
-    return stored, [Card("BSCALE", scale), Card("BZERO", zero), Card("BLANK", blank, "nothing here")]
+    return stored, [Card("BSCALE", scale), Card("BZERO", zero), Card("BLANK", blank, "value of pixels that are missing")]
 
 
 # Keywords -----------------------------------------------------------------------------------------------------------
@@ -159,9 +197,9 @@ _HIDDEN = re.compile(r"cparms_sg\d+|.*_(bzero|bscale|index)", re.IGNORECASE)
 _BRACKETED = re.compile(r"\s*\[([A-Z0-9_-]{1,8})\]")
 
 
-def _keyword_cards(record: Record, picture: Picture) -> Iterator[Card]:
-    """Yield a card for each keyword; those that say where the image lies have the values of the smaller image."""
-    placed = dict(_placed(picture, record.series))
+def _keyword_cards(record: Record, picture: Picture, kept: Pixels) -> Iterator[Card]:
+    """Yield a card for each keyword; those of place and statistics have the values of the smaller image."""
+    placed = dict([*_placed(picture, record.series), *_measured(picture, kept, record.series)])
     taken = set(_FORM)
     for keyword in record.series.keywords:
         name = _fits_name(keyword.name, keyword.note or "")
@@ -184,7 +222,10 @@ def _placed(picture: Picture, series: Series) -> Iterator[tuple[str, Value]]:
         yield f"CDELT{axis + 1}", round(frame.cdelt[axis], 9)
         if series.keyword(f"CTYPE{axis + 1}") is None or frame.is_map:
             yield f"CTYPE{axis + 1}", axes[axis]
+        if series.keyword(f"CUNIT{axis + 1}") is None or frame.is_map:
             yield f"CUNIT{axis + 1}", axes[2]
+    if frame.is_disk and series.keyword("RSUN_REF") is None:
+        yield "RSUN_REF", 696_000_000.0
     yield "CROTA2", round(frame.crota_deg, 9)
     for name, size in (("R_SUN", frame.radius / abs(frame.cdelt[0])), ("IMSCL_MP", abs(frame.cdelt[0]))):
         if series.keyword(name):
@@ -192,6 +233,33 @@ def _placed(picture: Picture, series: Series) -> Iterator[tuple[str, Value]]:
     for axis, name in enumerate(("X0_MP", "Y0_MP")):
         if series.keyword(name):
             yield name, round(float(frame.pixel(*frame.crval)[axis]) - 1, 6)
+
+
+def _measured(picture: Picture, kept: Pixels, series: Series) -> Iterator[tuple[str, Value]]:
+    """Yield the statistics that the series has keywords for, of all pixels and of those well inside the disk."""
+    inside = kept
+    if picture.frame.is_disk:
+        row, column = np.mgrid[1.0 : picture.shape[0] + 1, 1.0 : picture.shape[1] + 1]
+        inside = kept[..., np.hypot(*picture.frame.world(column, row)) < 0.99 * picture.frame.radius]
+    for names, pixels in ((OF_IMAGE, kept), (OF_DISK, inside)):
+        there = pixels[np.isfinite(pixels)]
+        for name, value in zip(names, _moments(there), strict=True):
+            if keyword := series.keyword(name):
+                yield name, round(value) if keyword.kind.is_integer and math.isfinite(value) else value
+    there = int(np.isfinite(kept).sum())
+    for name, count in (("TOTVALS", kept.size), ("DATAVALS", there), ("MISSVALS", kept.size - there)):
+        if series.keyword(name):
+            yield name, count
+
+
+def _moments(pixels: Pixels) -> list[float]:
+    """Return least, most, median, mean, rms, skewness and excess kurtosis."""
+    if not pixels.size:
+        return [math.nan] * 7
+    mean, rms = pixels.mean(), pixels.std()
+    shape = (pixels - mean) / (rms or 1.0)
+    found = pixels.min(), pixels.max(), np.median(pixels), mean, rms, (shape**3).mean(), (shape**4).mean() - 3
+    return [float(value) for value in found]
 
 
 def _fits_name(name: str, note: str) -> str:

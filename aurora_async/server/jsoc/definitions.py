@@ -107,6 +107,9 @@ def _keywords(
             keyword = attrs.evolve(keyword, note=keyword.note[alias.end() :].strip())
         elif alias:
             aliases.append(attrs.evolve(keyword, name=alias[1]))
+        if keyword.recscope == "constant" and keyword.name in definition["values"]:
+            # The default of a constant is the value that all records have.
+            keyword = attrs.evolve(keyword, default=definition["values"][keyword.name])
         if linked and keyword.name not in primekeys and key not in primekeys:
             keyword = attrs.evolve(keyword, linkinfo=f"{linked}->{keyword.name}")
         yield keyword

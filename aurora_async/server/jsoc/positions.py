@@ -302,6 +302,8 @@ class Patch:
 
     number: int
     slots: range
+    active_region: int = 0
+    """The number that NOAA has given it, 0 if it has none."""
 
 
 class Patches:

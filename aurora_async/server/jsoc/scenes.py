@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Frame", "Picture", "Pixels", "scene"]
+__all__ = ["Frame", "Picture", "Pixels", "fitted", "reduced", "scene"]
 
 Pixels = NDArray[np.float64]
 
@@ -41,10 +41,14 @@ class Frame:
     """Radius of the disk, in the unit of the axes."""
     day: float = 0.0
     """When, in days: regions are further west each day."""
+    away: float = 0.0
+    """Speed (m/s) at which the observer goes away from the Sun."""
     region: tuple[float, float] | None = None
     """Coordinates of an active region that is there in any case."""
     is_disk: bool = True
     """False of maps, which show the Sun unrolled."""
+    meridian_deg: float | None = None
+    """Of the map of a region: the Carrington longitude that the middle of the disk has."""
     is_map: bool = False
     """Whether it was made a map by an export."""
 
@@ -81,7 +85,7 @@ class Picture:
         return int(self.pixels.shape[-2]), int(self.pixels.shape[-1])
 
 
-def scene(kind: str, dims: tuple[int, ...], frame: Frame, seed: str) -> Picture:
+def scene(kind: str, dims: tuple[int, ...], frame: Frame, seed: str, *, units: str = "") -> Picture:
     """Make the picture of a record's segment.
 
     Args:
@@ -89,6 +93,7 @@ def scene(kind: str, dims: tuple[int, ...], frame: Frame, seed: str) -> Picture:
         dims: Length of each axis of the real image, columns first.
         frame: Where the real image lies.
         seed: Another for each picture, for its noise.
+        units: Its unit, which tells what it shows where its name does not.
     """
     factor = max(1, -(-max(dims[:2]) // LONGEST))
     columns, rows = (max(1, length // factor) for length in dims[:2])
@@ -96,8 +101,11 @@ def scene(kind: str, dims: tuple[int, ...], frame: Frame, seed: str) -> Picture:
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
     row, column = np.mgrid[1.0 : rows + 1, 1.0 : columns + 1]
     x, y = small.world(column, row)
-    show = next(show for pattern, show in _KINDS if re.search(pattern, kind, re.IGNORECASE))
+    by_unit = _OF_UNITS.get(units, _corona)
+    show = next((show for pattern, show in _KINDS if re.search(pattern, kind, re.IGNORECASE)), by_unit)
     planes = [show(_Place(x, y, small), rng) for _ in range(min(_MOST_PLANES, math.prod(dims[2:])))]
+    if units == "cm/s":
+        planes = [plane * 100 for plane in planes]
     return Picture(planes[0] if len(dims) < 3 else np.stack(planes), small, factor)
 
 
@@ -110,12 +118,34 @@ def reduced(frame: Frame, factor: float) -> Frame:
     )
 
 
+def fitted(pixels: Pixels, least: float, mean: float, most: float) -> Pixels:
+    """Return pixels brought to these statistics, in the same order of brightness."""
+    low, high = np.nanmin(pixels), np.nanmax(pixels)
+    if not (low < high and least < mean < most):
+        return pixels
+    share = (pixels - low) / (high - low)
+    wanted = (mean - least) / (most - least)
+    # The mean falls as the power grows: halve the interval that it is in.
+    below, above = -6.0, 6.0
+    for _ in range(40):
+        middle = (below + above) / 2
+        if np.nanmean(share ** (2.0**middle)) > wanted:
+            below = middle
+        else:
+            above = middle
+    return np.asarray(least + (most - least) * share ** (2.0**above))
+
+
 class _Place:
     """The pixels of an image as places on the Sun."""
 
     def __init__(self, x: Pixels, y: Pixels, frame: Frame) -> None:
         if frame.is_disk:
             self.x, self.y = x / frame.radius, y / frame.radius
+        elif frame.meridian_deg is not None:
+            longitude, latitude = _unrolled(x - frame.crval[0], y - frame.crval[1], math.radians(frame.crval[1]))
+            west = longitude + math.radians(frame.crval[0] - frame.meridian_deg)
+            self.x, self.y = np.cos(latitude) * np.sin(west), np.sin(latitude)
         else:
             # A map shows the whole Sun, whatever its axes are called.
             rows, columns = x.shape
@@ -126,6 +156,7 @@ class _Place:
         self.is_outside = self.radius > 1
         self.mu = np.sqrt(np.clip(1 - self.radius**2, 0, None))
         self.day = frame.day
+        self.away = frame.away
         self.region = None if frame.region is None else [at / frame.radius for at in frame.region]
 
     def regions(self, shape: Callable[[Pixels, Pixels], Pixels]) -> Pixels:
@@ -146,6 +177,15 @@ class _Place:
         return total
 
 
+def _unrolled(x: Pixels, y: Pixels, latitude: float) -> tuple[Pixels, Pixels]:
+    """Return longitude from the middle and latitude (radians) of a cylindrical equal-area map around a latitude."""
+    turn, height = np.radians(x), np.clip(np.radians(y), -1, 1)
+    width = np.sqrt(1 - height**2)
+    forward = width * np.cos(turn) * math.cos(latitude) - height * math.sin(latitude)
+    up = width * np.cos(turn) * math.sin(latitude) + height * math.cos(latitude)
+    return np.arctan2(width * np.sin(turn), forward), np.arcsin(np.clip(up, -1, 1))
+
+
 def _spot(x: Pixels, y: Pixels) -> Pixels:
     return np.asarray(np.exp(-(x**2) - y**2))
 
@@ -160,8 +200,9 @@ def _magnetic(place: _Place, rng: np.random.Generator) -> Pixels:
 
 
 def _velocity(place: _Place, rng: np.random.Generator) -> Pixels:
-    # The western half goes away from us; the oscillations are those of the quiet Sun.
-    return _on_disk(place, 2000 * place.x * (1 - 0.2 * place.y**2) + rng.normal(0, 250, place.x.shape))
+    # The western half goes away from us, and we from all of it; the oscillations are those of the quiet Sun.
+    turning = 2000 * place.x * (1 - 0.2 * place.y**2)
+    return _on_disk(place, place.away + turning + rng.normal(0, 250, place.x.shape))
 
 
 def _continuum(place: _Place, rng: np.random.Generator) -> Pixels:
@@ -175,8 +216,14 @@ def _corona(place: _Place, rng: np.random.Generator) -> Pixels:
     return np.asarray(quiet + 4000 * place.regions(_spot) + rng.gamma(2.0, 6.0, place.x.shape))
 
 
+def _strength(place: _Place, rng: np.random.Generator) -> Pixels:
+    # The noise of a field strength is never negative, and larger than that of a magnetogram.
+    return _on_disk(place, np.hypot(1500 * place.regions(_pair), rng.normal(0, 90, place.x.shape)))
+
+
 def _angle(place: _Place, rng: np.random.Generator) -> Pixels:
-    angle = 90 + 85 * np.tanh(place.regions(_pair) * 3) + rng.normal(0, 2, place.x.shape)
+    # Less than 90 degrees is towards us, where magnetograms are positive.
+    angle = 90 - 85 * np.tanh(place.regions(_pair) * 3) + rng.normal(0, 2, place.x.shape)
     return _on_disk(place, np.clip(angle, 0, 180))
 
 
@@ -188,16 +235,40 @@ def _flags(place: _Place, rng: np.random.Generator) -> Pixels:
     return np.where(place.is_outside, 0.0, rng.integers(0, 8, place.x.shape).astype(float))
 
 
+def _bitmap(place: _Place, rng: np.random.Generator) -> Pixels:
+    # 1 and 2: weak and strong field; 32 more within the region that is followed.
+    marks = _activity(place, rng)
+    if place.region is None:
+        return marks
+    is_inside = np.hypot((place.x - place.region[0]) / 0.12, (place.y - place.region[1]) / 0.06) < 1
+    return np.where(is_inside & (marks > 0), marks + 32, marks)
+
+
+def _activity(place: _Place, rng: np.random.Generator) -> Pixels:
+    return np.where(place.is_outside, 0.0, np.where(np.abs(_magnetic(place, rng)) > 100, 2.0, 1.0))
+
+
+def _confidence(place: _Place, rng: np.random.Generator) -> Pixels:
+    # Of the disambiguation: 90 where the field is strong, 50 where it is weak.
+    return np.choose(_activity(place, rng).astype(int), (0.0, 50.0, 90.0))
+
+
 def _on_disk(place: _Place, values: Pixels) -> Pixels:
     return np.where(place.is_outside, np.nan, values)
 
 
 _KINDS: tuple[tuple[str, Callable[[_Place, np.random.Generator], Pixels]], ...] = (
-    (r"bad_pixel|mask|bitmap|disambig|conf|flag|info", _flags),
+    (r"bitmap", _bitmap),
+    (r"mask", _activity),
+    (r"conf_disambig", _confidence),
+    (r"bad_pixel|disambig|conf|flag|info", _flags),
     (r"err|chisq|sigma|alpha_mag", _error),
     (r"inclination|azimuth", _angle),
+    (r"^[quv]\d", _magnetic),
     (r"dopp|vlos|veloc|^u[xyz]|^v", _velocity),
     (r"continuum|depth|width|intensity|^i\d|dark|flat", _continuum),
-    (r"magn|field|^b|synop|^[qu]\d|^mr", _magnetic),
-    (r"", _corona),
+    (r"field", _strength),
+    (r"magn|^b|synop|^mr", _magnetic),
 )
+# What a picture shows whose name does not tell, as `data`.
+_OF_UNITS = {"Gauss": _magnetic, "Mx/cm^2": _magnetic, "m/s": _velocity, "cm/s": _velocity}

@@ -45,8 +45,8 @@ __all__ = ["MOST_RECORDS", "count", "select"]
 
 MOST_RECORDS = 200_000
 """Records that one answer is made of; more would take gigabytes."""
-_MOST_TRIED = 500_000
-"""Records that a condition is tried on; more would take minutes."""
+_MOST_TRIED = 200_000
+"""Records that a condition is tried on: 20 s at most, where clients wait for an answer for 60."""
 _MOST_WAYS = 100_000
 """Combinations of alternatives, one of each key."""
 _BATCH = 2000
@@ -124,7 +124,7 @@ class _Selection:
                 if tried > _MOST_TRIED:
                     raise RecordSetProblem(
                         f"too many records: the condition is tried on more than {_MOST_TRIED} of {self.series.name};"
-                        " name a range of the prime keys as well"
+                        " take a shorter range"
                     )
                 records = [Record(self.catalog, self.series, position) for position in batch]
                 for place in conditions.met(records):

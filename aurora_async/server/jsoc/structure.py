@@ -62,7 +62,7 @@ class KeywordDef:
     @cached_property
     def _is_plain(self) -> bool:
         """Whether Python's `%` prints it as C does, which is quicker."""
-        return self.kind is not KeywordType.TIME and re.fullmatch(r"%\.?\d*[dfgs]", self.format) is not None
+        return self.kind is not KeywordType.TIME and re.fullmatch(r"%\.?\d*[defgs]", self.format) is not None
 
     @property
     def is_quality(self) -> bool:

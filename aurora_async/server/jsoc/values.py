@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from aurora_async.jsoc.keywords import KeywordType, Value
 from aurora_async.jsoc.times import TaiTime
 from aurora_async.server.jsoc.orbit import View, view
-from aurora_async.server.jsoc.positions import Patches
+from aurora_async.server.jsoc.positions import Patch, Patches
 
 if TYPE_CHECKING:
     from aurora_async.server.jsoc.records import Record
     from aurora_async.server.jsoc.structure import Series
 
-__all__ = ["COMPUTED", "How", "chance", "how", "linked_recnum", "patch_dims", "time_of"]
+__all__ = ["COMPUTED", "OF_DISK", "OF_IMAGE", "How", "chance", "how", "linked_recnum", "patch_dims", "time_of"]
 
 How = Callable[["Record"], Value]
 """Computes a value from a record."""
@@ -42,9 +42,22 @@ def _around(record: Record, name: str, value: float, spread: float) -> float:
     return value + spread * (2 * chance(record, name) - 1)
 
 
+def _slowly(record: Record, name: str, value: float, spread: float) -> float:
+    """Return a value around another that hardly changes from one image to the next, but does within a day."""
+    phase = math.tau * zlib.crc32(f"{record.series.name} {name}".encode()) / 2**32
+    turn = math.tau * record.when.seconds / 86_400
+    wave = 0.5 * math.sin(2.7 * turn + phase) + 0.4 * math.sin(0.37 * turn + 2 * phase)
+    return value + spread * (wave + 0.01 * (2 * chance(record, name) - 1))
+
+
 def how(series: Series, name: str) -> How | None:
     """Return what computes a keyword of a series, from a record; None where nothing is known of it."""
-    return _FAMILIES.get(series.family, {}).get(name)
+    family = "cea" if _is_cea(series) else series.family
+    return _FAMILIES.get(family, {}).get(name)
+
+
+def _is_cea(series: Series) -> bool:
+    return series.family == "harp" and "_cea_" in series.name
 
 
 def time_of(record: Record) -> TaiTime:
@@ -64,26 +77,26 @@ def _seen(record: Record) -> View:
     return view(record.when.seconds, from_sdo=record.series.name.startswith(("hmi.", "aia.")))
 
 
-_OF_IMAGE = ("DATAMIN", "DATAMAX", "DATAMEDN", "DATAMEAN", "DATARMS", "DATASKEW", "DATAKURT")
-_OF_DISK = ("DATAMIN2", "DATAMAX2", "DATAMED2", "DATAMEA2", "DATARMS2", "DATASKE2", "DATAKUR2")
+OF_IMAGE = ("DATAMIN", "DATAMAX", "DATAMEDN", "DATAMEAN", "DATARMS", "DATASKEW", "DATAKURT")
+OF_DISK = ("DATAMIN2", "DATAMAX2", "DATAMED2", "DATAMEA2", "DATARMS2", "DATASKE2", "DATAKUR2")
 
 
 def _statistics(mean: Callable[[Record], float], rms: float, low: float, high: float) -> dict[str, How]:
-    """Return the statistics of all pixels, and of those inside the disk."""
+    """Return the statistics of all pixels, and of those inside the disk; the extremes as they are off the mean."""
 
     def about(name: str, value: float, spread: float) -> How:
-        return lambda record: _around(record, name, value, spread) if record.has_image else None
+        return lambda record: _slowly(record, name, value, spread) if record.has_image else None
 
-    def centred(name: str) -> How:
-        return lambda record: _around(record, name, mean(record), rms / 100) if record.has_image else None
+    def off_mean(name: str, off: float) -> How:
+        return lambda record: mean(record) + _slowly(record, name, off, off / 20) if record.has_image else None
 
     found: dict[str, How] = {}
-    for least, most, median, middle, deviation, skewness, kurtosis in (_OF_IMAGE, _OF_DISK):
+    for least, most, median, middle, deviation, skewness, kurtosis in (OF_IMAGE, OF_DISK):
         found |= {
-            least: about(least, low, abs(low) / 20),
-            most: about(most, high, abs(high) / 20),
-            median: centred(median),
-            middle: centred(middle),
+            least: off_mean(least, low),
+            most: off_mean(most, high),
+            median: off_mean(median, rms / 100),
+            middle: lambda record: mean(record) if record.has_image else None,
             deviation: about(deviation, rms, rms / 50),
             skewness: about(skewness, 0.0, 0.2),
             kurtosis: about(kurtosis, 3.0, 1.0),
@@ -147,29 +160,36 @@ def _quality(record: Record) -> int:
     return _NO_IMAGE if _seen(record).is_eclipsed else 0
 
 
-_CONTENT: Mapping[str, tuple[Callable[[Record], float], float, float, float]] = {
-    # What it shows: the mean, its rms, the least and the greatest value.
-    "DOPPLERGRAM": (lambda record: _around(record, "mean", _seen(record).away, 10), 1300.0, -6500.0, 6500.0),
-    "MAGNETOGRAM": (lambda record: _around(record, "mean", 0.0, 0.6), 22.0, -1900.0, 1900.0),
-    "CONTINUUM INTENSITY": (lambda record: _around(record, "mean", 45_500.0, 300), 9500.0, 2200.0, 70_000.0),
-    "LINEDEPTH": (lambda record: _around(record, "mean", 24_000.0, 200), 4900.0, 600.0, 36_000.0),
-    "LINEWIDTH": (lambda record: _around(record, "mean", 101.0, 1.0), 6.0, 60.0, 180.0),
+def _away(record: Record) -> float:
+    return _seen(record).away if record.series.keyword("OBS_VR") else 0.0
+
+
+_Content = tuple[Callable[["Record"], float], float, float, float]
+_CONTENT: Mapping[str, _Content] = {
+    # What it shows: the mean, its rms, how much less and more than the mean there is.
+    "DOPPLERGRAM": (lambda record: _slowly(record, "mean", _away(record), 10), 1300.0, -3200.0, 3200.0),
+    "MAGNETOGRAM": (lambda record: _slowly(record, "mean", 0.0, 0.6), 22.0, -1900.0, 1900.0),
+    "CONTINUUM INTENSITY": (lambda record: _slowly(record, "mean", 45_500.0, 300), 9500.0, -38_000.0, 19_000.0),
+    "LINEDEPTH": (lambda record: _slowly(record, "mean", 24_000.0, 200), 4900.0, -20_000.0, 12_000.0),
+    "LINEWIDTH": (lambda record: _slowly(record, "mean", 101.0, 1.0), 6.0, -40.0, 80.0),
 }
-_OTHER: tuple[Callable[[Record], float], float, float, float] = (
-    lambda record: _around(record, "mean", 90.0, 5),
-    30.0,
-    0.0,
-    5000.0,
-)
+_NORMALIZED: _Content = (lambda record: _slowly(record, "mean", 0.98, 0.01), 0.05, -0.8, 0.3)
+_OTHER: _Content = (lambda record: _slowly(record, "mean", 90.0, 5), 30.0, -90.0, 4900.0)
 
 
 @lru_cache
 def _statistics_of(content: str) -> dict[str, How]:
-    return _statistics(*_CONTENT.get(content, _OTHER))
+    return _statistics(*(_NORMALIZED if content == "normalized" else _CONTENT.get(content, _OTHER)))
 
 
 def _statistic(name: str) -> How:
-    return lambda record: _statistics_of(record.series.constants.get("CONTENT", ""))[name](record)
+    def value(record: Record) -> Value:
+        said = record.series.constants
+        return _statistics_of("normalized" if said.get("BUNIT") == "normalized" else said.get("CONTENT", ""))[name](
+            record
+        )
+
+    return value
 
 
 _HMI: dict[str, How] = {
@@ -215,11 +235,15 @@ _HMI: dict[str, How] = {
 # Regions --------------------------------------------------------------------------------------------------------------
 
 
-def _span(record: Record) -> range:
+def _patch(record: Record) -> Patch:
     positions, number = record.series.positions, record.position.coordinates[0]
     patch = positions.patch(number) if isinstance(positions, Patches) and isinstance(number, int) else None
     assert patch is not None, record
-    return patch.slots
+    return patch
+
+
+def _span(record: Record) -> range:
+    return _patch(record).slots
 
 
 def _region(record: Record, name: str) -> float:
@@ -261,8 +285,22 @@ def patch_dims(record: Record) -> str:
     """Return the size of an image that differs from record to record."""
     if record.series.family != "harp":
         return "1000x2" if record.series.family == "aia" else "1024x1096"
+    if _is_cea(record.series):
+        return "x".join(str(round(degrees / _CEA_DEG)) for degrees in (2 * _half_width(record), _half_width(record)))
     wide = 40 + round(34 * _half_width(record))
     return f"{wide}x{round(wide * 0.6)}"
+
+
+_CEA_DEG = 0.03
+"""Size of a pixel of the maps of regions."""
+
+
+def _cea_middle(axis: int) -> How:
+    return lambda record: (int(patch_dims(record).split("x")[axis]) + 1) / 2
+
+
+def _cea_longitude(record: Record) -> float:
+    return (_seen(record).longitude_deg + _longitude(record)) % 360
 
 
 def _slot_time(record: Record, slot: int) -> TaiTime:
@@ -272,13 +310,11 @@ def _slot_time(record: Record, slot: int) -> TaiTime:
 
 
 def _active_region(record: Record) -> int:
-    # NOAA's numbers go on by about one for every three regions.
-    return 11_064 + int(record.position.coordinates[0]) // 4 if _region(record, "noaa") < 0.4 else 0
+    return _patch(record).active_region
 
 
 _HARP: dict[str, How] = {
     **_HMI,
-    "CONTENT": _constant("HARP"),
     "NPIX": lambda record: math.prod(int(axis) for axis in patch_dims(record).split("x")),
     "SIZE": _scaled("SIZE", 1.1e-20),
     "AREA": _scaled("AREA", 1.4e-20),
@@ -323,6 +359,21 @@ _HARP: dict[str, How] = {
     "ERRTPOT": _scaled("ERRTPOT", 0.3),
     "ERRJHT": _scaled("ERRJHT", 9e-22),
     "ERRVF": _scaled("ERRVF", 0.003),
+}
+
+_CEA: dict[str, How] = {
+    **_HARP,
+    "CTYPE1": _constant("CRLN-CEA"),
+    "CTYPE2": _constant("CRLT-CEA"),
+    "CUNIT1": _constant("degree"),
+    "CUNIT2": _constant("degree"),
+    "CDELT1": _constant(_CEA_DEG),
+    "CDELT2": _constant(_CEA_DEG),
+    "CRPIX1": _cea_middle(0),
+    "CRPIX2": _cea_middle(1),
+    "CRVAL1": _cea_longitude,
+    "CRVAL2": _latitude,
+    "CROTA2": _constant(0.0),
 }
 
 # AIA ------------------------------------------------------------------------------------------------------------------
@@ -408,7 +459,7 @@ def _aia_level(share: float) -> How:
         wavelength, exposure = _wavelength(record), record.value("EXPTIME")
         assert isinstance(exposure, float)
         mean = _MEAN_DN.get(wavelength, 2000.0) * exposure / _EXPOSURE_S[wavelength]
-        return share * _around(record, "level", mean, mean / 20)
+        return share * _slowly(record, f"level {wavelength}", mean, mean / 20)
 
     return level
 
@@ -570,6 +621,7 @@ _RESPONSE: dict[str, How] = {
 _FAMILIES: Mapping[str, Mapping[str, How]] = {
     "hmi": _HMI,
     "harp": _HARP,
+    "cea": _CEA,
     "aia": _AIA,
     "iris": _IRIS,
     "mdi": _MDI,
@@ -587,18 +639,19 @@ def linked_recnum(record: Record, target: Series) -> int | None:
     if target.name != "aia.lev1" or record.series.family != "aia":
         return 1
     bands = list(target.members["WAVELNTH"])
-    first = next(target.positions.among([None] * len(target.keys)))
-    cycle = math.floor((record.when.seconds - _cycle_begin_s(target)) / 24)
-    half = 8 * (math.floor((record.when.seconds - _cycle_begin_s(target)) / 12) % 2)
+    first_recnum, begin_s = _first_cycle(target)
+    cycle = math.floor((record.when.seconds - begin_s) / 24)
+    half = 8 * (math.floor((record.when.seconds - begin_s) / 12) % 2)
     wavelength = _wavelength(record)
     member = bands.index(wavelength, half if wavelength < 1000 else 0)
-    recnum = first.recnum + cycle * len(bands) + member
+    recnum = first_recnum + cycle * len(bands) + member
     return recnum if target.positions.at(recnum) is not None else None
 
 
 @lru_cache
-def _cycle_begin_s(target: Series) -> float:
+def _first_cycle(target: Series) -> tuple[int, float]:
+    """Return the number of the first record and its time (seconds since 1977, TAI)."""
     first = next(target.positions.among([None] * len(target.keys)))
     when = target.keys[0].value(first.coordinates[0])
     assert isinstance(when, TaiTime)
-    return when.seconds
+    return first.recnum, when.seconds

@@ -23,6 +23,8 @@ class Asker:
     def __init__(self, service: LocalService, session: aiohttp.ClientSession) -> None:
         self.service = service
         self.base_url = service.base_url
+        self.text = ""
+        """The last document, as it was sent."""
         self.session = session
 
     async def cgi(self, name: str, *, post: bool = False, **parameters: str) -> dict[str, Any]:
@@ -32,7 +34,7 @@ class Asker:
         how: dict[str, Any] = {"data": named} if post else {"params": named}
         async with self.session.request("POST" if post else "GET", url, **how) as answer:
             assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
-            text = await answer.text()
+            self.text = text = await answer.text()
             assert text.isascii() and text.endswith("\n")
             document: dict[str, Any] = json.loads(text)
             return document

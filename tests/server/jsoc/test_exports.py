@@ -6,6 +6,7 @@ import asyncio
 import io
 import re
 import tarfile
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +26,11 @@ def header(content: bytes) -> Any:
         assert file[0].verify_checksum() == file[0].verify_datasum() == 1
         assert file[0].data is not None
         return file[0].header.copy()
+
+
+def let_pass(monkeypatch: pytest.MonkeyPatch, *, hours: float) -> None:
+    """Set the clock of all exports ahead of the real one."""
+    monkeypatch.setattr("aurora_async.server.jsoc.exports._now_us", lambda: time.time_ns() // 1000 + int(hours * 3.6e9))
 
 
 # Refusals -----------------------------------------------------------------------------------------------------------
@@ -131,6 +137,18 @@ async def test_pending_exports_of_an_address_are_limited(serve: Any) -> None:
         assert (await asker.cgi("manage-request.sh", address=ADDRESS, operation="check"))["status"] == "1"
         assert [(await asker.status(one))["status"] for one in ids] == [-1, -1]
         assert (await asker.request(TWO, filenamefmt="{recnum}"))["status"] == 2
+
+
+async def test_what_has_been_pending_for_an_hour_is_in_nobodys_way(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that never ends would lock its address out for good; it can still be asked about."""
+    async with serve(max_pending=1, max_pending_per_ip=1) as asker:
+        asker.service.faults.add(never_finishes=True, times=1)
+        stuck = await asker.request(ONE, protocol="fits")
+        let_pass(monkeypatch, hours=0.99)
+        assert (await asker.request(TWO, protocol="fits"))["status"] == 7
+        let_pass(monkeypatch, hours=1.01)
+        assert (await asker.request(TWO, protocol="fits"))["status"] == 2
+        assert (await asker.status(stuck["requestid"]))["status"] == 1
 
 
 async def test_pending_exports_of_a_computer_are_limited(serve: Any) -> None:
@@ -498,6 +516,30 @@ async def test_the_same_export_is_made_once(serve: Any) -> None:
             assert other["requestid"] != made["requestid"]
 
 
+@pytest.mark.parametrize("settings", [{}, {"duplicates_s": 3600}])
+async def test_the_same_export_is_made_anew_after_its_day(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    """A day from when it was asked for, or as the settings say; its files are kept for longer."""
+    hours = settings.get("duplicates_s", 86400) / 3600
+    async with serve(**settings) as asker:
+        made = await asker.export(ONE, protocol="fits")
+        let_pass(monkeypatch, hours=0.99 * hours)
+        assert (await asker.request(ONE, protocol="fits"))["requestid"] == made["requestid"]
+        let_pass(monkeypatch, hours=1.01 * hours)
+        another = await asker.request(ONE, protocol="fits")
+        assert another["requestid"] != made["requestid"]
+        assert (await asker.ended(another["requestid"]))["status"] == "0"
+        assert await asker.status(made["requestid"]) == made
+
+
+async def test_every_time_a_new_one_where_nothing_is_remembered(serve: Any) -> None:
+    """For tests that want an export to be made."""
+    async with serve(duplicates_s=0) as asker:
+        made = await asker.export(ONE, protocol="fits")
+        assert (await asker.request(ONE, protocol="fits"))["requestid"] != made["requestid"]
+
+
 async def test_what_has_failed_is_made_anew(serve: Any) -> None:
     """An export that has failed, or was given up, is no answer to the next."""
     async with serve() as asker:
@@ -629,3 +671,13 @@ async def test_managing_needs_an_address_and_an_operation(serve: Any, parameters
     """Statuses below zero are errors."""
     async with serve() as asker:
         assert (await asker.cgi("manage-request.sh", **parameters))["status"] == status
+
+
+@pytest.mark.parametrize("address", [ADDRESS, "Demo@Example.com", "demo%40example.com", " demo%40example.com "])
+async def test_an_address_is_known_however_it_is_written(serve: Any, address: str) -> None:
+    """Some programs encode it twice."""
+    async with serve() as asker:
+        asker.service.faults.add(never_finishes=True, times=1)
+        pending = await asker.request(ONE, protocol="fits")
+        listed = await asker.cgi("manage-request.sh", address=address, operation="check")
+        assert (listed["status"], pending["requestid"] in listed["msg"]) == ("2", True)

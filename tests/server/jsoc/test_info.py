@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from yarl import URL
 
+from aurora_async.server.jsoc.catalog import Catalog
+from aurora_async.server.jsoc.definitions import defined_names
+from aurora_async.server.jsoc.records import Record
+
 if TYPE_CHECKING:
     from conftest import Serve
 
 FACTS = Path(__file__).parents[2] / "facts"
+ADDRESS = "demo@example.com"
 RECORDED = json.loads((FACTS / "jsoc_recorded_rs_list.json").read_text())["answers"][:2]
 STRUCTURE = json.loads((FACTS / "jsoc_hmi_m_720s_series_struct.json").read_text())["body"]
 RECORDS = json.loads((FACTS / "jsoc_records.json").read_text())
@@ -94,6 +99,40 @@ async def test_a_structure_has_its_published_members_in_order(serve: Serve) -> N
     assert list(answer["Interval"]) == list(STRUCTURE["Interval"])
     for name in ("FirstRecord", "FirstRecnum"):
         assert answer["Interval"][name] == STRUCTURE["Interval"][name]
+
+
+@pytest.mark.parametrize(
+    ("series", "constants"),
+    [
+        ("hmi.M_720s", {"BUNIT": "Gauss", "CONTENT": "MAGNETOGRAM"}),
+        ("hmi.ic_45s", {"BUNIT": "DN/s", "CONTENT": "CONTINUUM INTENSITY"}),
+        ("hmi.sharp_720s", {"CONTENT": "HARP"}),
+    ],
+)
+async def test_the_default_of_a_constant_is_its_value(serve: Serve, series: str, constants: dict[str, str]) -> None:
+    """No record has a value of its own there, so that clients may read it from the structure."""
+    async with serve() as jsoc:
+        answer = await jsoc.cgi("jsoc_info", op="series_struct", ds=series)
+    rows = {row["name"]: row for row in answer["keywords"]}
+    assert {name: (rows[name]["recscope"], rows[name]["defval"]) for name in constants} == {
+        name: ("constant", value) for name, value in constants.items()
+    }
+
+
+def test_structure_and_records_agree_on_constants() -> None:
+    """Of every series, with the values that are computed as well."""
+    catalog = Catalog()
+    for name in defined_names():
+        series = catalog.series(name)
+        assert series is not None
+        position = next(series.positions.among([None] * len(series.keys)), None)
+        if position is None:
+            continue
+        record = Record(catalog, series, position)
+        constants = [one for one in series.keywords if one.recscope == "constant" and one.linkinfo is None]
+        assert {one.name: one.default_value for one in constants} == {
+            one.name: record.value_of(one) for one in constants
+        }, name
 
 
 async def test_an_inherited_keyword_has_the_type_of_where_it_comes_from(serve: Serve) -> None:
@@ -303,6 +342,22 @@ async def test_slashes_are_escaped_on_the_wire(serve: Serve) -> None:
 
 
 # Ways to ask ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("program", "parameters"),
+    [
+        ("drms_parserecset", {"spec": "hmi.é[1]"}),
+        ("jsoc_info", {"op": "rs_list", "ds": THREE_MINUTES, "key": "é"}),
+        ("jsoc_fetch", {"op": "exp_request", "ds": "hmi.é[1]", "notify": ADDRESS}),
+    ],
+)
+async def test_answers_are_ascii_whatever_was_asked(serve: Serve, program: str, parameters: dict[str, str]) -> None:
+    """What is repeated of a request is escaped, in documents and in long lists, which are written in another way."""
+    async with serve() as jsoc:
+        answer = await jsoc.cgi(program, **parameters)
+        assert "\\u00e9" in jsoc.text
+        assert "é" in str(answer)
 
 
 async def test_a_request_sent_as_to_a_proxy_is_answered(serve: Serve) -> None:

@@ -25,7 +25,10 @@ def test_one_name_is_as_good_as_a_list_of_names() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"export_s": -1}, {"export_life_s": 0}, {"max_pending": 0}, {"max_megabytes": -1}, {"addresses": [1]}],
+    [
+        *({"export_s": -1}, {"export_life_s": 0}, {"duplicates_s": -1}, {"max_pending": 0}),
+        *({"max_pending_per_ip": 0}, {"max_megabytes": -1}, {"addresses": [1]}),
+    ],
 )
 def test_nonsense_is_refused(wrong: dict[str, Any]) -> None:
     """When the settings are made, not when a request comes."""
