@@ -16,11 +16,11 @@ from aurora_async.engine.client import ServiceClient
 from aurora_async.engine.deadline import Deadline
 from aurora_async.errors import InvalidInput, ServerError, TransportError
 from aurora_async.jsoc.addresses import check_address, checked_address, manage_pending, register_address
-from aurora_async.jsoc.attrs import Attribute, FoundRecords, SearchResults, search
+from aurora_async.jsoc.attrs import Attribute, SearchResults, search
 from aurora_async.jsoc.batches import export_batch
 from aurora_async.jsoc.cgi import ask, read
 from aurora_async.jsoc.downloads import Download, DownloadOptions, Exists, Names
-from aurora_async.jsoc.exports import Export, Exports, export_query
+from aurora_async.jsoc.exports import Export, Exportable, Exports, export_queries, export_query, named_queries
 from aurora_async.jsoc.filenames import FileNameFormat
 from aurora_async.jsoc.models import AddressStatus, PendingExports, SeriesInfo, SeriesName
 from aurora_async.jsoc.processing import Protocol, Step
@@ -328,7 +328,7 @@ class Jsoc(ServiceClient):
 
     async def export(
         self,
-        what: ExportQuery | RecordSet | RecordTable | FoundRecords | str,
+        what: Exportable,
         *,
         method: Method = "url_quick",
         protocol: str | Protocol = "as-is",
@@ -346,8 +346,19 @@ class Jsoc(ServiceClient):
         While the service takes no more exports of one user, this one waits for its turn.
 
         Args:
-            what: The records; a table of records, or what a search found, means exactly its rows. Or a whole
-                `ExportQuery`, which says all that the other arguments do: see there.
+            what: The records; a table of records, or what a search of one block found, means exactly its rows. Or a
+                whole `ExportQuery`, which says all that the other arguments do.
+            method: `url_quick`: the files that are on disk, at once, where nothing is to be done to them, else like
+                `url`, which puts them into a folder; `url-tar`: all of them in one archive.
+            protocol: The form: `as-is`, `fits` (with the keywords in the headers), or `jpg`, `png`, `mpg`, `mp4`.
+            protocol_args: Of images: `ct` (color table), `scaling`, `size` (1, 2, 4, 8: so much smaller), `min`, `max`.
+            filename_format: The service's names for the files, such as `{seriesname}.{recnum:%d}.{segment}`; None makes
+                them of series, primary keys and segment.
+            process: Steps that images go through, and the arguments of each: `{"im_patch": {"x": 10, …}}`.
+            n: The first so many records, with a minus the last.
+            size_ratio: How large the files will be, compared with those stored: below 1 for cut-outs.
+            email: A registered address; None: the client's.
+            requestor: A name; None: the client's.
             deadline_s: Seconds to wait for the turn.
 
         Raises:
@@ -376,7 +387,7 @@ class Jsoc(ServiceClient):
 
     async def download(
         self,
-        what: ExportQuery | RecordSet | RecordTable | FoundRecords | str,
+        what: Exportable,
         folder: Path | str,
         *,
         method: Method = "url_quick",
@@ -400,8 +411,24 @@ class Jsoc(ServiceClient):
         """Export, wait, and fetch the files into a folder: `export` and `Export.download` in one.
 
         Args:
-            what: The records, or a whole `ExportQuery`; up to `requestor`, the arguments are those of `export`.
-            folder: Made where it is missing; from here on, the arguments are those of `Export.download`.
+            what: The records, or a whole `ExportQuery`, as for `export`.
+            folder: Made where it is missing.
+            method: `url_quick`, `url`, `url-tar`, as for `export`.
+            protocol: `as-is`, `fits`, or images `jpg`, `png`, `mpg`, `mp4`.
+            protocol_args: Of images.
+            filename_format: The service's names for the files.
+            process: Steps that images go through, and the arguments of each.
+            n: The first so many records, with a minus the last.
+            size_ratio: How large the files will be, compared with those stored.
+            email: A registered address; None: the client's.
+            requestor: A name; None: the client's.
+            names: What the files are called here: as the `server` does, or by `record`.
+            exists: What a file that is there already means: `check`, `skip`, `replace`, `refuse`, `unique`.
+            extract: Take the files out of an archive.
+            keep_tar: Keep the archive as well.
+            index: Which of the files; None: all.
+            sha256: Compute digests of all files.
+            at_once: How many at one moment; None: `Limits.body_connections`, which bounds it in any case.
             deadline_s: Seconds for everything; what has come by then stays.
         """
         query = export_query(
@@ -425,7 +452,7 @@ class Jsoc(ServiceClient):
 
     def run(
         self,
-        exports: Iterable[ExportQuery] | AsyncIterable[ExportQuery],
+        exports: Iterable[Exportable] | AsyncIterable[Exportable],
         *,
         at_once: int = 100,
         folder: Path | str | None = None,
@@ -433,26 +460,32 @@ class Jsoc(ServiceClient):
         options: DownloadOptions | None = None,
         deadline_s: float | None = None,
     ) -> Run[ExportQuery]:
-        """Make many exports, and give their outcomes in order of completion; `files` tells what became of each file.
+        """Make many exports, and give their outcomes in order of completion.
+
+        An `Outcome` has the `query`; the `request_id`, once there was one; `files`, the `Download` into the folder, or
+        without one what the service lists; and the `error` of an export that failed: the others go on.
 
         Args:
-            exports: Any number, also endless or asynchronous: they are taken when there is room.
+            exports: Of any kind that `export` takes, or the results of a search; any number, also endless or
+                asynchronous: they are taken when there is room.
             at_once: How many are under way, or wait for their turn, at one moment.
             folder: Where the files go, those of each export into a folder of their own; None only lists them.
             name: Gives that folder's name for the number and the query; by default the series and the number.
             options: How files are named and fetched.
             deadline_s: For each export.
 
-        An export that fails is an outcome with an `error`; the others go on.
+        Raises:
+            InvalidQuery: One of `exports` cannot be exported; of a list before anything is sent, else when it comes.
         """
+        queries = export_queries(exports)
         return self._exports.run(
-            exports, at_once=at_once, folder=folder, name=name, options=options, deadline_s=deadline_s
+            queries, at_once=at_once, folder=folder, name=name, options=options, deadline_s=deadline_s
         )
 
     def batch(
         self,
         folder: Path | str,
-        exports: Iterable[ExportQuery] | Mapping[str, ExportQuery] = (),
+        exports: Iterable[Exportable] | Mapping[str, Exportable] = (),
         *,
         names: Names = "server",
     ) -> Batch:
@@ -460,10 +493,12 @@ class Jsoc(ServiceClient):
 
         Args:
             folder: Holds the journal, for each export a folder of files and a list of them, and what is told of all.
-            exports: Those the folder knows already are not added again; with names that their folders get, or without.
+            exports: Of any kind that `export` takes; those the folder knows already are not added again. With names
+                that their folders get, or without.
             names: What files are called, see `DownloadOptions`.
         """
-        return export_batch(self._open_engine, self._exports, folder, exports, names=names)
+        queries = named_queries(exports) if isinstance(exports, Mapping) else export_queries(exports)
+        return export_batch(self._open_engine, self._exports, folder, queries, names=names)
 
     def _address(self, address: str | None) -> str:
         if address is None and self.email is None:

@@ -37,7 +37,7 @@ from aurora_async.jsoc.wire import ExportAnswer
 from aurora_async.transfer.names import safe_name
 from aurora_async.transfer.tables import Records
 
-__all__ = ["Export", "Exportable", "Exports", "as_export_queries", "export_query"]
+__all__ = ["Export", "Exportable", "Exports", "export_queries", "export_query", "named_queries"]
 
 Exportable = ExportQuery | RecordSet | RecordTable | FoundRecords | SearchResults | str
 """What can be exported: a whole query, or what says which records are meant."""
@@ -62,21 +62,17 @@ def export_query(what: Any, **arguments: Any) -> ExportQuery:
 
 
 @overload
-def as_export_queries(given: Mapping[str, Exportable]) -> Mapping[str, ExportQuery]: ...
+def export_queries(given: Iterable[Exportable]) -> Iterable[ExportQuery]: ...
 @overload
-def as_export_queries(given: Iterable[Exportable]) -> Iterable[ExportQuery]: ...
-@overload
-def as_export_queries(
+def export_queries(
     given: Iterable[Exportable] | AsyncIterable[Exportable],
 ) -> Iterable[ExportQuery] | AsyncIterable[ExportQuery]: ...
-def as_export_queries(given: Any) -> Any:
-    """Return the query of each of many: of a sequence or mapping at once, of what else is iterated as it comes.
+def export_queries(given: Any) -> Any:
+    """Return the query of each of many: of a sequence at once, of what else is iterated as it comes.
 
     Raises:
         InvalidQuery: One of them is nothing that can be exported: `exports[3]`.
     """
-    if isinstance(given, Mapping):
-        return {name: _query_at(name, one) for name, one in given.items()}
     if isinstance(given, SearchResults):
         return given.export_queries()
     if isinstance(given, AsyncIterable):
@@ -85,6 +81,11 @@ def as_export_queries(given: Any) -> Any:
         raise InvalidQuery("exports", f"{given!r} is no list of exports; put one into a list, or use `download`")
     queries = (_query_at(index, one) for index, one in enumerate(given))
     return list(queries) if isinstance(given, Sequence) else queries
+
+
+def named_queries(given: Mapping[str, Exportable]) -> dict[str, ExportQuery]:
+    """Return the query of each of many, likewise."""
+    return {name: _query_at(name, one) for name, one in given.items()}
 
 
 async def _queries_as_they_come(given: AsyncIterable[Any]) -> AsyncIterator[ExportQuery]:

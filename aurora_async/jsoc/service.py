@@ -301,6 +301,10 @@ class ExportService:
         _refuse(found, str(query.record_set), address)
         if found.request_id is None and found.status != 0:
             raise MalformedAnswer(answer.url, "$.requestid", f"an export with status {found.status} has none")
+        if found.request_id is not None and not REQUEST_ID.fullmatch(found.request_id):
+            raise MalformedAnswer(
+                answer.url, "$.requestid", f"{found.request_id[:100]!r} is not like JSOC_20240919_001"
+            )
         return found
 
     async def _look(self, request_id: RequestId) -> ExportAnswer:

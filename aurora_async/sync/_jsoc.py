@@ -10,11 +10,11 @@ from typing import Any
 from aurora_async.config import Config
 from aurora_async.engine import RequestId
 from aurora_async.engine import Run as AsyncRun
-from aurora_async.jsoc import Download, DownloadOptions, ExportQuery, JsocServer, RecordSet, RecordTable
+from aurora_async.jsoc import Download, DownloadOptions, ExportQuery, JsocServer
 from aurora_async.jsoc import Export as AsyncExport
 from aurora_async.jsoc import Jsoc as AsyncJsoc
-from aurora_async.jsoc.attrs import FoundRecords
 from aurora_async.jsoc.downloads import Names
+from aurora_async.jsoc.exports import Exportable, export_queries
 from aurora_async.jsoc.filenames import FileNameFormat
 from aurora_async.jsoc.processing import Protocol, Step
 from aurora_async.jsoc.queries import Method
@@ -126,7 +126,7 @@ class Jsoc(BlockingClient[AsyncJsoc]):
 
     def export(
         self,
-        what: ExportQuery | RecordSet | RecordTable | FoundRecords | str,
+        what: Exportable,
         *,
         method: Method = "url_quick",
         protocol: str | Protocol = "as-is",
@@ -157,7 +157,7 @@ class Jsoc(BlockingClient[AsyncJsoc]):
 
     def run(
         self,
-        exports: Iterable[ExportQuery],
+        exports: Iterable[Exportable],
         *,
         at_once: int = 100,
         folder: Path | str | None = None,
@@ -171,9 +171,11 @@ class Jsoc(BlockingClient[AsyncJsoc]):
         thread, and may not.
         """
 
+        queries = export_queries(exports)
+
         async def make() -> AsyncRun[ExportQuery]:
             return self._asynchronous.run(
-                read_aside(exports, 1), at_once=at_once, folder=folder, name=name, options=options,
+                read_aside(queries, 1), at_once=at_once, folder=folder, name=name, options=options,
                 deadline_s=deadline_s,
             )  # fmt: skip
 
@@ -182,10 +184,10 @@ class Jsoc(BlockingClient[AsyncJsoc]):
     def batch(
         self,
         folder: Path | str,
-        exports: Iterable[ExportQuery] | Mapping[str, ExportQuery] = (),
+        exports: Iterable[Exportable] | Mapping[str, Exportable] = (),
         *,
         names: Names = "server",
     ) -> Batch:
         """Keep many exports in a folder, so that they survive whatever ends this process; see `aurora_async.Batch`."""
-        given = exports if isinstance(exports, Mapping) else list(exports)
+        given = exports if isinstance(exports, Mapping) else list(export_queries(exports))
         return Batch(self, lambda: self._asynchronous.batch(folder, given, names=names))

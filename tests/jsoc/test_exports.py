@@ -312,6 +312,19 @@ async def test_identifiers_that_are_none_are_refused(export_id: Any) -> None:
             exports.resume(export_id)
 
 
+@pytest.mark.parametrize("number", ["quick:record_set=x", "JSOC_1\n2", "../JSOC_20200101_001", "JSOC_20200101_"])
+async def test_an_identifier_that_is_none_is_not_taken_from_the_service(number: str) -> None:
+    """It goes into addresses, journals and messages."""
+    async with serving_exports() as service, exports_at(service.base_url) as exports:
+
+        async def other(request: web.Request, form: dict[str, str]) -> web.Response:
+            return document({"status": 2, "requestid": number, "wait": 0})
+
+        service.on("submit", other)
+        with pytest.raises(MalformedAnswer, match="requestid"):
+            await exports.submit(a_query())
+
+
 async def test_a_lost_answer_is_asked_for_again() -> None:
     """The service gives an export that it has already the same identifier: nothing is made twice."""
     async with serving_exports() as service, exports_at(service.base_url) as exports:

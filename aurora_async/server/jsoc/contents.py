@@ -17,7 +17,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from aurora_async.jsoc.keywords import Value
+from aurora_async.jsoc.keywords import KeywordType, Value
 from aurora_async.jsoc.times import TaiTime
 from aurora_async.server.jsoc.fits import Card, fits_file
 from aurora_async.server.jsoc.records import Record
@@ -184,7 +184,7 @@ def _numbers(picture: Picture, defined: SegmentDef | None) -> tuple[NDArray[Any]
     scale, zero = float(defined.bscale or 1) or 1.0, float(defined.bzero or 0)
     whole = np.clip(np.round((np.nan_to_num(values) - zero) / scale), blank + 1, -blank - 1)
     stored = np.where(np.isfinite(values), whole, blank).astype(form)
-    return stored, [Card("BSCALE", scale), Card("BZERO", zero), Card("BLANK", blank, "value of pixels that are missing")]
+    return stored, [Card("BSCALE", scale), Card("BZERO", zero), Card("BLANK", blank, "value of missing pixels")]
 
 
 # Keywords -----------------------------------------------------------------------------------------------------------
@@ -194,6 +194,7 @@ _FORM = {
     *("COMMENT", "HISTORY", "CONTINUE", "NAXIS", *(f"NAXIS{axis}" for axis in range(1, 5))),
 }
 _HIDDEN = re.compile(r"cparms_sg\d+|.*_(bzero|bscale|index)", re.IGNORECASE)
+_REAL = (KeywordType.FLOAT, KeywordType.DOUBLE)
 _BRACKETED = re.compile(r"\s*\[([A-Z0-9_-]{1,8})\]")
 
 
@@ -245,9 +246,9 @@ def _measured(picture: Picture, kept: Pixels, series: Series) -> Iterator[tuple[
         there = pixels[np.isfinite(pixels)]
         for name, value in zip(names, _moments(there), strict=True):
             if keyword := series.keyword(name):
-                yield name, round(value) if keyword.kind.is_integer and math.isfinite(value) else value
-    there = int(np.isfinite(kept).sum())
-    for name, count in (("TOTVALS", kept.size), ("DATAVALS", there), ("MISSVALS", kept.size - there)):
+                yield name, value if keyword.kind in _REAL or not math.isfinite(value) else round(value)
+    valid = int(np.isfinite(kept).sum())
+    for name, count in (("TOTVALS", kept.size), ("DATAVALS", valid), ("MISSVALS", kept.size - valid)):
         if series.keyword(name):
             yield name, count
 
