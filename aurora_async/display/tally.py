@@ -181,7 +181,8 @@ class Tally:
                 row.records = row.records if event.records is None else event.records
                 self._end(row, what, now)
                 if what == "failed" and event.error is not None:
-                    self._keep_error(Failure(row.kind, row.request_id, str(event.error) or repr(event.error), row.label))
+                    text = str(event.error) or repr(event.error)
+                    self._keep_error(Failure(row.kind, row.request_id, text, row.label))
         self._speed.note(now, self._ended, self._bytes)
 
     def _row_of(self, event: Event, now: float) -> Row:

@@ -157,7 +157,10 @@ class Submission:
             return placement.request_id
         maybe = placement.request_id if placement.may_exist else None
         if self._deadline.has_passed:
-            raise self._deadline.exceeded("submitting the query", maybe)
+            error = self._deadline.exceeded("submitting the query", maybe)
+            if placement.may_exist and maybe is None:
+                error.add_note("it may have arrived all the same; the service has not told its identifier yet")
+            raise error
         raise ClientClosed(maybe)
 
     def leave(self) -> anyio.Event:

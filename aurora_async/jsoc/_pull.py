@@ -21,11 +21,13 @@ __all__ = ["Pull"]
 _MOST_BYTES = 8 << 20
 """The longest value that is read in one piece; a list whose elements are asked for one by one may be longer."""
 
-# Possessive throughout (`*+`, `++`): nothing is ever tried twice, so no input makes them slow.
+# Possessive throughout (`*+`, `++`): nothing is ever tried twice, so no input makes them slow. The first three match
+# also where a chunk ends in the middle, and the search goes on from there.
+_STRETCH = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_PLAIN = re.compile(rb'[^\s,:"{}\[\]]*+')
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_TEXT = re.compile(_STRING, re.DOTALL)
-_PLAIN = re.compile(rb'[^\s,:"{}\[\]]++(?=[\s,}\]])')
-_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|' + _STRING + rb")*+[{}\[\]]", re.DOTALL)
+_FLAT = rb'[\[{](?:[^"{}\[\]]++|' + _STRING + rb")*+[\]}]"
+_BETWEEN = re.compile(rb'(?:[^"{}\[\]]++|' + _STRING + b"|" + _FLAT + rb")*+", re.DOTALL)
 _FLAT_OBJECT = rb'\{(?:[^"{}\[\]]++|' + _STRING + rb")*+\}"
 _ELEMENTS = re.compile(rb"(?:\s*+(?:" + _STRING + rb'|[^\s,:"{}\[\]]++|' + _FLAT_OBJECT + rb")\s*+,)++", re.DOTALL)
 _NOT_BLANK = re.compile(rb"\S")
@@ -92,14 +94,13 @@ class Pull:
         """Return the next value, whatever it is."""
         first = await self._peek()
         if first in (b"{", b"["):
-            end = await self._closing(where)
+            length = await self._closing(where)
+        elif first == b'"':
+            length = await self._text_end(0, where)
         else:
-            pattern = _TEXT if first == b'"' else _PLAIN
-            while (match := pattern.match(self._buffer, self._at)) is None:
-                await self._more(where)
-            end = match.end()
-        start, self._at = self._at, end
-        return self._decoded(self._buffer[start:end], where)
+            length, _ = await self._pass(_PLAIN, 0, where)
+        start, self._at = self._at, self._at + length
+        return self._decoded(self._buffer[start : self._at], where)
 
     async def end(self) -> None:
         """Make sure that nothing follows."""
@@ -114,17 +115,36 @@ class Pull:
         """The error for an answer that is not what was expected at this place."""
         return MalformedAnswer(self.url, where, reason)
 
+    # All of these count from where the value begins, since what is before it is dropped.
+
     async def _closing(self, where: str) -> int:
-        depth, passed = 0, 0
+        depth, passed = 1, 1
         while True:
-            bracket = _BRACKET.match(self._buffer, self._at + passed)
-            if bracket is None:
-                await self._more(where)
+            passed, mark = await self._pass(_BETWEEN, passed, where)
+            if mark == b'"':  # a text that was cut
+                passed = await self._text_end(passed, where)
                 continue
-            passed = bracket.end() - self._at
-            depth += 1 if bracket[0][-1:] in (b"{", b"[") else -1
+            passed += 1
+            depth += 1 if mark in (b"{", b"[") else -1
             if depth == 0:
-                return bracket.end()
+                return passed
+
+    async def _text_end(self, begin: int, where: str) -> int:
+        passed, mark = await self._pass(_STRETCH, begin + 1, where)
+        while mark != b'"':  # a backslash, and what it stands before has not come yet
+            await self._more(where)
+            passed, mark = await self._pass(_STRETCH, passed, where)
+        return passed + 1
+
+    async def _pass(self, pattern: re.Pattern[bytes], passed: int, where: str) -> tuple[int, bytes]:
+        """Go on as far as the pattern goes; return how far that is, and what stops it."""
+        while True:
+            found = pattern.match(self._buffer, self._at + passed)
+            assert found is not None, "it matches nothing, too"
+            passed = found.end() - self._at
+            if mark := self._buffer[found.end() : found.end() + 1]:
+                return passed, mark
+            await self._more(where)
 
     async def _peek(self) -> bytes:
         while (found := _NOT_BLANK.search(self._buffer, self._at)) is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import anyio.to_thread
@@ -12,22 +14,19 @@ from aurora_async.engine.places import digest_file
 from aurora_async.errors import AuroraError, DiskFull, WrongContent
 from aurora_async.http import Session
 from aurora_async.jsoc.downloads import (
-    HEAD_BYTES,
     DownloadedFile,
     DownloadOptions,
     ExportedFile,
     OnBytes,
     fetch_files,
-    is_fits,
     local_names,
-    refuse_other_start,
-    refuse_part_of_block,
+    refuse_other_content,
     without_file,
 )
 from aurora_async.jsoc.errors import NoFile
 from aurora_async.jsoc.filenames import NamesTaken
 from aurora_async.transfer.names import safe_name
-from aurora_async.transfer.untar import Member, extract, members
+from aurora_async.transfer.untar import Archive, Member
 
 __all__ = ["fetch_archive"]
 
@@ -50,11 +49,14 @@ async def fetch_archive(
         AuroraError: It could not be fetched.
     """
     chosen = options.chosen(files)
-    names = local_names(files, by_record=options.names == "record")
+    # The archive lies in the same folder, and none of its files may take its place.
+    own_name = safe_name(archive.filename)
+    naming = partial(local_names, files, by_record=options.names == "record", taken=[own_name])
+    names = await anyio.to_thread.run_sync(naming)
     url = archive.url or ""
     if options.extract and options.exists == "skip":
         wanted = [(files[at], folder / names[at] if at in names else None) for at in chosen]
-        there = await anyio.to_thread.run_sync(_all_there, wanted, url, options.sha256)
+        there = await anyio.to_thread.run_sync(_all_there, folder / own_name, wanted, url, options.sha256)
         if there is not None:
             return None, there
     fetching = attrs.evolve(options, names="server", index=None, sha256=options.sha256 and not options.extract)
@@ -64,14 +66,14 @@ async def fetch_archive(
     assert fetched.path is not None, "without an error there is a file"
     if not options.extract:
         return fetched.path, [attrs.evolve(fetched, record=None)]
+    wanted_names = [(files[at], names.get(at, "")) for at in chosen]
     try:
-        packed = await members(fetched.path, url=url)
+        async with Archive(fetched.path, url=url) as opened:
+            found = await _Unpacking(opened, folder, options).take_out_all(wanted_names, [own_name, *names.values()])
     except WrongContent:
-        if fetched.fetched_bytes:
+        if fetched.fetched_bytes or not fetched.bytes:
             await anyio.to_thread.run_sync(fetched.path.unlink)
         raise
-    unpacking = _Unpacking(fetched.path, url, folder, options)
-    found = await unpacking.take_out_all(packed, [(files[at], names.get(at, "")) for at in chosen], names.values())
     if options.keep_tar or any(file.error is not None and not isinstance(file.error, NoFile) for file in found):
         return fetched.path, found
     await anyio.to_thread.run_sync(fetched.path.unlink)
@@ -79,10 +81,10 @@ async def fetch_archive(
 
 
 def _all_there(
-    wanted: Sequence[tuple[ExportedFile, Path | None]], url: str, sha256: bool
+    archive: Path, wanted: Sequence[tuple[ExportedFile, Path | None]], url: str, sha256: bool
 ) -> list[DownloadedFile] | None:
-    """Return what is told of files that are all there already; None when the archive is needed."""
-    if not all(path is None or path.is_file() for _, path in wanted):
+    """Return what is told of files that are all there already; None when the archive is needed, or there as well."""
+    if archive.is_file() or not all(path is None or path.is_file() for _, path in wanted):
         return None
     return [
         without_file(file) if path is None else _kept(DownloadedFile(record=file.record, url=url), path, sha256)
@@ -94,60 +96,81 @@ def _kept(told: DownloadedFile, path: Path, sha256: bool) -> DownloadedFile:
     return attrs.evolve(told, path=path, bytes=path.stat().st_size, sha256=digest_file(path) if sha256 else None)
 
 
-def _popped(rest: dict[str, Member], filename: str) -> Member | None:
-    """Take a file from those that are left: by its path, or, should the archive have a folder around all, its name."""
-    last = PurePosixPath(filename).name
-    near = (name for name in rest if PurePosixPath(name).name == last)
-    return rest.pop(filename if filename in rest else next(near, ""), None)
+class _Contents:
+    """The files of an archive: `rest` are those that nobody has asked for yet."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.rest = {member.name: member for member in members}
+        self._found = dict[str, Member | None]()
+        self._by_last = defaultdict[str, list[str]](list)
+        for member in reversed(members):
+            self._by_last[PurePosixPath(member.name).name].append(member.name)
+
+    def find(self, filename: str) -> Member | None:
+        """Return one: by its path, or, should the archive have a folder around all, by its name."""
+        if filename not in self._found:
+            path, near = filename, self._by_last[PurePosixPath(filename).name]
+            while path not in self.rest and near:
+                path = near.pop()
+            self._found[filename] = self.rest.pop(path, None)
+        return self._found[filename]
 
 
 @attrs.frozen
 class _Unpacking:
-    """An archive that has been looked through, and where its files go."""
+    """An open archive, and where its files go."""
 
-    archive: Path
-    url: str
+    archive: Archive
     folder: Path
     options: DownloadOptions
 
     async def take_out_all(
-        self, packed: Sequence[Member], wanted: Sequence[tuple[ExportedFile, str]], names: Iterable[str]
+        self, wanted: Sequence[tuple[ExportedFile, str]], taken: Iterable[str]
     ) -> list[DownloadedFile]:
-        """Take out the wanted files, each under its name, and with all of them what is of no record: lists."""
-        rest = {member.name: member for member in packed}
-        found = []
+        """Take out the wanted files, each under its name, and with all of them what is of no record: lists.
+
+        Raises:
+            WrongContent: The archive holds what must not be taken out.
+        """
+        contents = _Contents(await self.archive.members())
+        planned: list[tuple[DownloadedFile, Member | None, str]] = []
         for file, name in wanted:
             if file.problem is not None:
-                found.append(without_file(file))
-            else:
-                found.append(await self.take_out(_popped(rest, file.filename), file.record, name))
+                planned.append((without_file(file), None, name))
+                continue
+            told = DownloadedFile(record=file.record, url=self.archive.url)
+            planned.append((told, contents.find(file.filename), name))
         if self.options.index is None:
-            taken = NamesTaken()
-            for name in names:
-                taken.add(name)
-            for member in rest.values():
-                found.append(await self.take_out(member, None, taken.add(safe_name(member.name))))
+            given = NamesTaken()
+            for name in taken:
+                given.add(name)
+            for path, rest in contents.rest.items():
+                planned.append((DownloadedFile(record=None, url=self.archive.url), rest, given.add(safe_name(path))))
+        found: list[DownloadedFile] = []
+        by_name: dict[str, DownloadedFile] = {}
+        full: DiskFull | None = None
+        for told, member, name in planned:
+            if name in by_name:  # one file of two records
+                told = attrs.evolve(by_name[name], record=told.record)
+            elif told.error is None:  # what does not fit is the end for those behind it, too
+                told = await self.take_out(told, member, name) if full is None else attrs.evolve(told, error=full)
+                by_name[name] = told
+            if isinstance(told.error, DiskFull):
+                full = told.error
+            found.append(told)
         return found
 
-    async def take_out(self, member: Member | None, record: str | None, name: str) -> DownloadedFile:
+    async def take_out(self, told: DownloadedFile, member: Member | None, name: str) -> DownloadedFile:
         """Take one out, or say why not."""
-        told = DownloadedFile(record=record, url=self.url)
         try:
             if member is None:
-                raise WrongContent(self.url, self.folder / name, "the archive does not hold it; fetch it again")
+                reason = "the archive does not hold it; fetch it again"
+                raise WrongContent(self.archive.url, self.folder / name, reason)
             target = await anyio.to_thread.run_sync(self._target, member, name)
             if target is None:
                 return await anyio.to_thread.run_sync(_kept, told, self.folder / name, self.options.sha256)
-            saved = await extract(
-                self.archive,
-                member,
-                target,
-                overwrite=self.options.exists not in ("refuse", "unique"),
-                sha256=self.options.sha256,
-                url=self.url,
-            )
-        except DiskFull:
-            raise  # nor does the next one fit
+            overwrite = self.options.exists not in ("refuse", "unique")
+            saved = await self.archive.extract(member, target, overwrite=overwrite, sha256=self.options.sha256)
         except AuroraError as error:
             return attrs.evolve(told, error=error)
         return attrs.evolve(told, path=saved.path, bytes=saved.bytes, fetched_bytes=saved.bytes, sha256=saved.sha256)
@@ -159,22 +182,19 @@ class _Unpacking:
             target = self.folder / NamesTaken().add(name, {path.name for path in self.folder.iterdir()})
         elif exists in ("check", "skip") and target.is_file() and (exists == "skip" or self._is_same(member, target)):
             return None
-        if is_fits(member.name):
-            with self.archive.open("rb") as packed:
-                packed.seek(member.offset)
-                refuse_other_start(packed.read(min(HEAD_BYTES, member.size)), self.url, target)
-            refuse_part_of_block(member.size, self.url, target)
+        self.archive.file.seek(member.offset)
+        refuse_other_content(member.name, self.archive.file, member.size, self.archive.url, target)
         return target
 
     def _is_same(self, member: Member, target: Path) -> bool:
         if target.stat().st_size != member.size:
             return False
-        with self.archive.open("rb") as packed, target.open("rb") as there:
-            packed.seek(member.offset)
+        self.archive.file.seek(member.offset)
+        with target.open("rb") as there:
             left = member.size
             while left:
                 piece = there.read(min(left, _PIECE_BYTES))
-                if not piece or packed.read(len(piece)) != piece:
+                if not piece or self.archive.file.read(len(piece)) != piece:
                     return False
                 left -= len(piece)
         return True

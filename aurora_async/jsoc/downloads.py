@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
-from urllib.parse import quote
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, SupportsIndex, overload
+from urllib.parse import quote, unquote_plus
 
 import anyio.to_thread
 import attrs
@@ -31,6 +32,7 @@ from aurora_async.errors import (
 from aurora_async.http import Session, shown_url
 from aurora_async.jsoc.errors import NoFile
 from aurora_async.jsoc.filenames import NamesTaken, name_of_record
+from aurora_async.jsoc.fits import flaw_of
 from aurora_async.jsoc.wire import ExportAnswer
 from aurora_async.transfer import Fetcher, FetchOptions, FetchOutcome, File, ensure_writable
 from aurora_async.transfer.fetch import Exists as FetchExists
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     import pandas
 
 __all__ = [
-    "HEAD_BYTES",
     "Download",
     "DownloadOptions",
     "DownloadedFile",
@@ -52,10 +53,9 @@ __all__ = [
     "OnBytes",
     "exported_files",
     "fetch_files",
-    "is_fits",
     "local_names",
-    "refuse_other_start",
-    "refuse_part_of_block",
+    "refuse_other_content",
+    "shown_id",
     "url_of",
     "without_file",
 ]
@@ -66,10 +66,10 @@ Exists = Literal["check", "skip", "replace", "refuse", "unique"]
 _NO_FILE = "NoDataFile"
 _WARNING = "warning="
 _MOVIE = "movie"
-_FITS_START = b"SIMPLE  ="
-_FITS_BLOCK_BYTES = 2880
+_MOST_SHOWN = 80
 _FITS_SUFFIXES = (".fits", ".fit", ".fts")
-HEAD_BYTES = 512
+_PAGE_SUFFIXES = (".html", ".htm")
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE)
 
 
 @table(shown=("record", "filename", "url"), noun="file")
@@ -92,12 +92,25 @@ class ExportedFile:
 
 
 def exported_files(answer: ExportAnswer, request_id: str, download_url: str) -> tuple[ExportedFile, ...]:
-    """Return the files that the service lists, in its order; what it lists and has not, with its `problem`."""
+    """Return the files that the service lists, in its order; what it lists and has not, with its `problem`.
+
+    Raises:
+        MalformedAnswer: It lists fewer than it says there are, or paths that lead anywhere.
+    """
+    if answer.files is not None and len(answer.data) < answer.files:
+        raise _malformed(request_id, "$.data", f"{answer.files} files announced, {len(answer.data)} listed")
+    for where, path in (("$.dir", answer.dir), ("$.tarfile", answer.tarfile)):
+        if path is not None and (not path.startswith("/") or not _is_sound(path)):
+            raise _malformed(request_id, where, f"{path!r} is no place on the server")
     files = (
         _exported(row.record, row.filename, answer.dir, request_id, download_url, f"$.data[{index}].filename")
         for index, row in enumerate(answer.data)
     )
     return tuple(files if answer.tarfile is None else (attrs.evolve(file, url=None) for file in files))
+
+
+def _malformed(request_id: str, where: str, reason: str) -> MalformedAnswer:
+    return MalformedAnswer(f"export {shown_url(request_id)}", where, reason)
 
 
 def _exported(
@@ -110,23 +123,24 @@ def _exported(
     try:
         path = _server_path(filename, folder)
     except ValueError as error:
-        problem = MalformedAnswer(f"export {shown_url(request_id)}", where, str(error))
-        return ExportedFile(record, filename, problem=problem)
+        return ExportedFile(record, filename, problem=_malformed(request_id, where, str(error)))
     return ExportedFile(record, filename, url_of(path, download_url), path)
 
 
 def _server_path(filename: str, folder: str | None) -> str:
     """Return where a file is on the server; one that would be outside of the export's own folder is refused."""
-    path = PurePosixPath(filename)
-    if ".." in path.parts:
-        raise ValueError(f"{filename!r} leads out of the export's folder")
-    if not filename.isprintable() or "\\" in filename or not path.name:
-        raise ValueError(f"{filename!r} cannot be the name of a file")
+    if not _is_sound(filename) or filename.rpartition("/")[2] in ("", "."):
+        raise ValueError(f"{filename!r} cannot be the name of a file in the export's folder")
     if folder is None:
-        return str(path)
-    if path.is_absolute():
+        return filename
+    if filename.startswith("/"):
         raise ValueError(f"{filename!r} is not a name in the export's folder {folder!r}")
-    return str(PurePosixPath(folder) / path)
+    return f"{folder.rstrip('/')}/{filename}"
+
+
+def _is_sound(path: str) -> bool:
+    """Whether a path leads only down, on any system."""
+    return ".." not in path.split("/") and path.isprintable() and "\\" not in path
 
 
 def url_of(path: str, download_url: str) -> str:
@@ -240,19 +254,25 @@ class Download(Sequence[DownloadedFile]):
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a DataFrame, a row a file."""
-        return self._records.to_pandas()
-
-    @property
-    def _records(self) -> Records[DownloadedFile]:
-        return Records(self.files, record_type=DownloadedFile)
+        return Records(self.files, record_type=DownloadedFile).to_pandas()
 
     def __repr__(self) -> str:
         here = f"{plural(len(self.paths), 'file')}, {size(self.bytes)} in {self.folder}"
         counted = ((len(self.failed), "failed"), (len(self.missing), "not on the service"))
-        return f"<Download {self.request_id}: {', '.join([here, *(f'{n} {what}' for n, what in counted if n)])}>"
+        return (
+            f"<Download {shown_id(self.request_id)}: {', '.join([here, *(f'{n} {what}' for n, what in counted if n)])}>"
+        )
 
     def _repr_html_(self) -> str:
-        return self._records._repr_html_()
+        below = (None if file.path is None else Path(_below(file.path, self.folder) or "") for file in self.files)
+        files = [attrs.evolve(file, path=path) for file, path in zip(self.files, below, strict=True)]
+        return Records(files, record_type=DownloadedFile)._repr_html_()
+
+
+def shown_id(request_id: str) -> str:
+    """Return an identifier as it is read best: that of a quick export is the question itself, and may be long."""
+    text = unquote_plus(request_id)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
 
 
 def _below(path: Path | None, folder: Path) -> str | None:
@@ -292,7 +312,9 @@ class DownloadOptions:
     Attributes:
         names: `server`: as the service calls them; `record`: by series, primary keys and segment. Files that come as
             they are stored (`url_quick`) all have the name of their segment there, and are named by record always.
-        exists: What a file that is there already means. `check`: it is kept if it is the server's; `skip`: it is kept
+        exists: What a file that is there already means. `check`: it is kept if it is the server's, by length and date
+            (`FetchOptions.exists`); that of another export, processed differently, is told apart by address and ETag
+            where the file system keeps extended attributes: elsewhere, give each export a folder. `skip`: it is kept
             unseen; `replace`; `refuse` (`TargetExists`); `unique`: the new one is called `….1`.
         extract: Take the files out of a tar archive.
         keep_tar: Keep the archive as well, so that another download need not fetch it again.
@@ -352,7 +374,8 @@ async def fetch_files(
         TargetNotWritable: The folder cannot be made or written.
     """
     chosen = options.chosen(files)
-    names = local_names(files, by_record=by_record or options.names == "record")
+    by_record = by_record or options.names == "record"
+    names = await anyio.to_thread.run_sync(partial(local_names, files, by_record=by_record))
     found = {at: without_file(files[at]) for at in chosen}
     wanted = [at for at in chosen if files[at].problem is None]
     if wanted:
@@ -375,17 +398,22 @@ async def fetch_files(
     return [found[at] for at in chosen]
 
 
-def local_names(files: Sequence[ExportedFile], *, by_record: bool) -> dict[int, str]:
-    """Return the name of every file there is, chosen or not, so that each has the same one whatever is chosen."""
-    taken, names, by_path = NamesTaken(), dict[int, str](), dict[str, str]()
+def local_names(files: Sequence[ExportedFile], *, by_record: bool, taken: Iterable[str] = ()) -> dict[int, str]:
+    """Return the name of every file there is, chosen or not, so that each has the same one whatever is chosen.
+
+    None gets one of those that are `taken`.
+    """
+    given, names, by_path = NamesTaken(), dict[int, str](), dict[str, str]()
+    for name in taken:
+        given.add(name)
     for at, file in enumerate(files):
         if file.path is None:
             continue
         if not by_record and file.path in by_path:
             names[at] = by_path[file.path]
             continue
-        name = name_of_record(file.record, file.filename) if by_record else None
-        names[at] = by_path[file.path] = taken.add(name or safe_name(file.filename))
+        wanted = name_of_record(file.record, file.filename) if by_record else None
+        names[at] = by_path[file.path] = given.add(wanted or safe_name(file.filename))
     return names
 
 
@@ -402,34 +430,26 @@ async def _free_names(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 def _file(name: str, file: ExportedFile, folder: Path) -> File:
     assert file.url is not None, "those without were left out"
-    check = partial(_check_fits, file.url, folder / name) if is_fits(file.filename) else None
-    return File(url=file.url, name=name, check=check)
+    return File(url=file.url, name=name, check=partial(_check, file.filename, file.url, folder / name))
 
 
-def is_fits(name: str) -> bool:
-    """Whether a file calls itself a FITS file."""
-    return name.lower().endswith(_FITS_SUFFIXES)
-
-
-def _check_fits(url: str, target: Path, path: Path) -> None:
+def _check(filename: str, url: str, target: Path, path: Path) -> None:
     with path.open("rb") as file:
-        refuse_other_start(file.read(HEAD_BYTES), url, target)
-    refuse_part_of_block(path.stat().st_size, url, target)
+        refuse_other_content(filename, file, path.stat().st_size, url, target)
 
 
-def refuse_part_of_block(size: int, url: str, target: Path) -> None:
-    """Refuse a FITS file that is not a whole number of blocks: it was cut, whatever length the server gives it."""
-    if size % _FITS_BLOCK_BYTES:
-        blocks = f"no whole number of blocks of {_FITS_BLOCK_BYTES:,}"
-        raise WrongContent(url, target, f"the FITS file ends in the middle: its {size:,} bytes are {blocks}")
+def refuse_other_content(filename: str, file: BinaryIO, size: int, url: str, target: Path) -> None:
+    """Refuse what is not what it is called: a FITS file that is none or was cut, a page that tells of an error.
 
-
-def refuse_other_start(head: bytes, url: str, target: Path) -> None:
-    """Refuse what does not begin like a FITS file, which a page that tells of an error does not."""
-    if not head.startswith(_FITS_START):
-        text = " ".join(head.decode("latin1").split())[:60]
-        kind = "a web page" if b"<html" in head.lower() or b"<!doctype" in head.lower() else "something else"
-        raise WrongContent(url, target, f"{kind} came instead of a FITS file: {text!r}")
+    The file begins where `file` stands, and is `size` bytes long.
+    """
+    name, flaw = filename.lower(), None
+    if name.endswith(_FITS_SUFFIXES):
+        flaw = flaw_of(file, size)
+    elif not name.endswith(_PAGE_SUFFIXES) and _PAGE.match(head := file.read(min(size, 512))):
+        flaw = f"a web page came instead: {' '.join(head.decode('latin1').split())[:60]!r}"
+    if flaw is not None:
+        raise WrongContent(url, target, flaw)
 
 
 def _count_bytes(arrived: Counter[int], on_bytes: OnBytes, index: int, come: int, total: int | None) -> None:

@@ -26,6 +26,7 @@ from aurora_async.jsoc.downloads import (
     Names,
     exported_files,
     fetch_files,
+    shown_id,
     url_of,
 )
 from aurora_async.jsoc.queries import ExportQuery
@@ -132,7 +133,7 @@ class Export(Handle):
 
     def __repr__(self) -> str:
         phase = "not looked at yet" if self.status is None else self.status.phase.value
-        return f"<Export {self.request_id}: {phase}>"
+        return f"<Export {shown_id(self.request_id)}: {phase}>"
 
     async def cancel(self) -> None:
         """Have the service give up the export, unless it is over, or another handle here still wants it."""
@@ -205,7 +206,10 @@ class Export(Handle):
 
         Raises:
             RequestFailed, RequestCancelled, ResultExpired: As `wait`; also when the files have gone meanwhile.
+            MalformedAnswer: The service lists fewer files than it announces, or names no folder of its own.
             WrongContent: An archive holds what must not be taken out of it; nothing was.
+            DiskFull, TargetExists, HttpError, …: The archive itself could not be fetched. What goes wrong with single
+                files, also those of an archive, is the `error` of each.
             TargetNotWritable: The folder cannot be made or written.
         """
         options = DownloadOptions(
@@ -315,7 +319,8 @@ class Exports:
         try:
             request_id = await self._engine.submit(self.service, query, deadline)
         except DeadlineExceeded as error:
-            error.add_note("the service may have it all the same: asked again within a day, it gives the same export")
+            if getattr(error, "__notes__", ()):
+                error.add_note("asked for again within a day, it is the same export")
             raise
         return self.handle(request_id, query)
 

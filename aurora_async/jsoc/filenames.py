@@ -58,7 +58,9 @@ class FileNameFormat:
         Raises:
             InvalidQuery: A brace or a field cannot be read; the reason says which.
         """
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str):
+            raise InvalidQuery("filename_format", f"{text!r} is not a text")
+        if not text.strip():
             raise InvalidQuery("filename_format", f"{text!r} is not a format such as {{seriesname}}.{{segment}}")
         refuse_unsafe("filename_format", text)
         parts: list[str | Field] = []
@@ -78,6 +80,8 @@ class FileNameFormat:
                 )
             parts.append(text[at:end])
             at = end
+        if text.lstrip().startswith("/") or ".." in map(str.strip, text.split("/")):
+            raise InvalidQuery("filename_format", f"{text!r} leads out of the export's folder")
         return cls(tuple(parts))
 
     @property
@@ -175,15 +179,19 @@ class NamesTaken:
     """
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._last: dict[str, int] = {}
+        """By the names taken: the number that the last of those who wanted it was given."""
 
     def add(self, name: str, also: Container[str] = ()) -> str:
         """Return `name`, or, when that is taken or in `also`, the first of `name.1`, `name.2` … that is not."""
-        wanted, number = name, 0
-        while _folded(wanted) in self._taken or wanted in also:
+        asked = _folded(name)
+        wanted, number = name, self._last.get(asked, 0)
+        while _folded(wanted) in self._last or wanted in also:
             number += 1
             wanted = f"{name}.{number}"
-        self._taken.add(_folded(wanted))
+        self._last[_folded(wanted)] = 0
+        if asked in self._last:
+            self._last[asked] = number
         return wanted
 
 

@@ -128,7 +128,8 @@ def _one_of(*words: str) -> Printer:
 
 
 PROJECTIONS = (
-    "carree", "Cassini", "Mercator", "cyleqa", "sineqa", "gnomonic", "Postel", "stereographic", "orthographic", "Lambert"
+    "carree", "Cassini", "Mercator", "cyleqa", "sineqa", "gnomonic", "Postel", "stereographic", "orthographic",
+    "Lambert",
 )  # fmt: skip
 """The map projections of `Maproj`, as the service's documentation of that program names them."""
 
@@ -153,8 +154,8 @@ STEPS: Mapping[str, Mapping[str, Printer]] = {
     "aia_scale_orig": _AIA_SCALE, "aia_scale_aialev1": _AIA_SCALE, "aia_scale_other": _AIA_SCALE,
     "HmiB2ptr": {"l": _flag, "ambweak": _whole},
     "Maproj": {
-        "map": _one_of(*PROJECTIONS), "grid": _text, "clon": _number, "clat": _number, "scale": _above_zero, "cols": _factor,
-        "rows": _factor, "A": _flag,
+        "map": _one_of(*PROJECTIONS), "grid": _text, "clon": _number, "clat": _number, "scale": _above_zero,
+        "cols": _factor, "rows": _factor, "A": _flag,
     },
 }  # fmt: skip
 """The arguments of each step, and what prints them."""

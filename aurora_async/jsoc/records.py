@@ -22,7 +22,7 @@ from aurora_async.jsoc.errors import WrongValue
 from aurora_async.jsoc.keywords import KeywordType, Value, read_value
 from aurora_async.jsoc.models import Keyword, SeriesInfo
 from aurora_async.jsoc.recordset import RecordSet
-from aurora_async.jsoc.tables import KeywordColumn, RecordTable, SegmentColumn
+from aurora_async.jsoc.tables import KeywordColumn, PackedTexts, RecordTable, SegmentColumn
 from aurora_async.jsoc.wire import Node, refuse
 
 __all__ = ["Wanted", "names_of", "read_records"]
@@ -129,10 +129,10 @@ class Wanted:
 
     @property
     def params(self) -> dict[str, str]:
-        """The question as the service reads it. The number of each record is asked for along with its keywords."""
+        """The question as the service reads it. What names each record is asked for along with its keywords."""
         asked = [name for name in self.keywords or () if name != NONE]
         numbered = asked if RECNUM in map(str.lower, asked) else [RECNUM, *asked]
-        params = {"op": "rs_list", "ds": str(self.record_set), "key": ",".join(numbered)}
+        params = {"op": "rs_list", "ds": str(self.record_set), "key": ",".join([*numbered, *self.unseen_keys])}
         for name, group in (("seg", self.segments), ("link", self.links)):
             if group is not None:
                 params[name] = ",".join(group)
@@ -141,6 +141,14 @@ class Wanted:
         if self.limit is not None:
             params["n"] = str(self.limit)
         return params
+
+    @property
+    def unseen_keys(self) -> tuple[str, ...]:
+        """The primary keys that nobody asked for, but that name the records."""
+        asked = {name.lower() for name in self.keywords or ()}
+        if self.names or len(self.structures) != 1 or ALL.lower() in asked:
+            return ()
+        return tuple(key for key in self.structures[0].primekeys if key.lower() not in asked)
 
     def keyword(self, name: str) -> Keyword | None:
         """Return what is known of a keyword, which else is a text; None where all are wanted as they came."""
@@ -240,6 +248,17 @@ async def read_records(body: Body, wanted: Wanted) -> RecordTable:
     return await _Reader(Pull(body.chunks(_PIECE_BYTES), shown_url(body.url)), wanted).table()
 
 
+class _Unseen:
+    """The values of a primary key that is there for the names of the records only."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.values = PackedTexts()
+
+    def add(self, run: list[Any]) -> None:
+        self.values.extend(["" if one is None else str(one) for one in run])
+
+
 class _Reader:
     def __init__(self, pull: Pull, wanted: Wanted) -> None:
         self._pull = pull
@@ -248,6 +267,8 @@ class _Reader:
         self._segments: dict[str, SegmentColumn] = {}
         self._links: dict[str, list[str | None]] = {}
         self._recnums: list[Any] = []
+        self._unseen = {name.lower(): name for name in wanted.unseen_keys}
+        self._keys: dict[str, PackedTexts] = {}
         self._names: list[str] = []
         self._lengths: dict[str, int] = {}
 
@@ -291,6 +312,7 @@ class _Reader:
             names=self._names if wanted.names else None,
             series=[name.partition("[")[0] for name in self._names] if len(wanted.record_set.series) > 1 else one,
             primekeys=wanted.structures[0].primekeys if len(wanted.structures) == 1 else (),
+            unseen_keys=self._keys,
         )
 
     def _check(self, count: int) -> None:
@@ -310,13 +332,13 @@ class _Reader:
         return Node.of(item, self._pull.url, "$.recinfo[]").text("name")
 
     async def _keyword(self, where: str) -> None:
-        column: _Values | None = None
+        column: _Values | _Unseen | None = None
         held: list[Any] = []
         async for member in self._pull.members(where):
             if member == "name":
                 name = await self._text(f"{where}.name")
                 known = Keyword(RECNUM, KeywordType.LONGLONG) if name.lower() == RECNUM else self._wanted.keyword(name)
-                column = _Values(name, known)
+                column = _Unseen(self._unseen[name.lower()]) if name.lower() in self._unseen else _Values(name, known)
             elif member == "values":
                 async for run in self._pull.runs(f"{where}.values"):
                     if column is None:
@@ -329,6 +351,9 @@ class _Reader:
             raise self._pull.malformed(f"{where}.name", "a text is missing")
         self._add(column, held, where)
         self._lengths[f"{where}.values"] = len(column.values)
+        if isinstance(column, _Unseen):
+            self._keys[column.name] = column.values
+            return
         made = column.column()
         if column.name.lower() == RECNUM:
             self._recnums = column.values
@@ -336,10 +361,11 @@ class _Reader:
                 made = KeywordColumn(name=made.name, values=[None if one is None else str(one) for one in made.values])
         self._keywords[column.name] = made
 
-    def _add(self, column: _Values, run: list[Any], where: str) -> None:
+    def _add(self, column: _Values | _Unseen, run: list[Any], where: str) -> None:
         try:
             column.add(run)
         except (ValueError, TypeError):
+            assert isinstance(column, _Values), "the other takes whatever comes"
             index, raw, error = column.wrong(run)
             kind = "text" if column.keyword is None else column.keyword.type.value
             record = self._record(index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import index as as_index
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-__all__ = ["KeywordColumn", "RecordTable", "Row", "SegmentColumn", "Times"]
+__all__ = ["KeywordColumn", "PackedTexts", "RecordTable", "Row", "SegmentColumn", "Times"]
 
 Times = Literal["utc", "tai", "text"]
 
 _MOST_COLUMNS = 12
-"""Of a notebook's view."""
+"""Of a view."""
+_MOST_TEXT = 60
+_PACK = 512
 _WHOLE = frozenset({KeywordType.SHORT, KeywordType.INT, KeywordType.LONGLONG})
 _REAL = frozenset({KeywordType.FLOAT, KeywordType.DOUBLE})
 
@@ -60,6 +63,33 @@ class SegmentColumn:
     bscales: list[str | None] = attrs.field(factory=list, repr=False)
 
 
+class PackedTexts:
+    """Many texts in the memory of their letters, for what is rarely looked at; each object would take 50 bytes more."""
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        self._packs: list[str] = []
+        self._ends: list[int] = []
+        self._opened: tuple[int, list[str]] = (-1, [])
+        self.extend(texts)
+
+    def extend(self, texts: Sequence[str]) -> None:
+        """Add texts at the end."""
+        for start in range(0, len(texts), _PACK):
+            pack = texts[start : start + _PACK]
+            self._packs.append("\0".join(pack))  # which no text of a database can hold
+            self._ends.append(len(self) + len(pack))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: int) -> str:
+        place = bisect_right(self._ends, index)
+        opened = self._opened
+        if opened[0] != place:
+            opened = self._opened = place, self._packs[place].split("\0")
+        return opened[1][index - self._ends[place]]  # counted from the pack's end
+
+
 class Row(Mapping[str, Any]):
     """One record of a table: its keywords, the paths of its segments and the targets of its links, by name.
 
@@ -92,7 +122,7 @@ class Row(Mapping[str, Any]):
 
     @property
     def name(self) -> str:
-        """How the record is named: by its primary keys where those were asked for, else by its number."""
+        """How the record is named: by its primary keys where those are known, else by its number."""
         return self._table.name_of(self._index)
 
 
@@ -125,11 +155,12 @@ class RecordTable:
         names: Sequence[str] | None = None,
         series: str | Sequence[str] | None = None,
         primekeys: Sequence[str] = (),
+        unseen_keys: Mapping[str, PackedTexts] | None = None,
     ) -> None:
         """Made by `Jsoc.query`.
 
         `names` are those of the records where they were asked for, `series` the service's spelling of the one series,
-        or of that of each record, `primekeys` of the one series.
+        or of that of each record, `primekeys` of the one series. `unseen_keys` are those of them that nobody asked for.
         """
         self.record_set = record_set
         self.keywords = dict(keywords)
@@ -139,6 +170,10 @@ class RecordTable:
         self._names = None if names is None else tuple(names)
         self._series = record_set.series[0] if series is None else series if isinstance(series, str) else tuple(series)
         self._primekeys = tuple(primekeys)
+        self._unseen_keys = dict(unseen_keys or {})
+        seen = {name.lower(): column for name, column in self.keywords.items()}
+        columns = {key: seen.get(key.lower()) or self._unseen_keys.get(key) for key in self._primekeys}
+        self._key_columns = {key: column for key, column in columns.items() if column is not None}
         self._columns: dict[str, list[Any]] = {name: column.values for name, column in self.keywords.items()}
         for name, segment in self.segments.items():
             self._columns[_free(name, "segment", self._columns)] = segment.paths
@@ -165,8 +200,9 @@ class RecordTable:
         if self._names is not None:
             return self._names[index]
         series = self._series_of(index)
-        if self._primekeys and all(key in self.keywords for key in self._primekeys):
-            return series + "".join(f"[{self._text(self.keywords[key], index)}]" for key in self._primekeys)
+        keys = [self._text(column, index) for column in self._key_columns.values()]
+        if keys and all(keys) and len(keys) == len(self._primekeys):
+            return series + "".join(f"[{key}]" for key in keys)
         return f"{series}[:#{self.recnums[index]}]"
 
     def __len__(self) -> int:
@@ -248,10 +284,23 @@ class RecordTable:
     def __repr__(self) -> str:
         return f"<RecordTable: {self._summary()}; {', '.join(self._columns)}>"
 
+    def __str__(self) -> str:
+        rows, gap = self._ends()
+        shown = rows._shaped("text")
+        columns = [_aligned(column, gap) for column in shown[:_MOST_COLUMNS]]
+        if len(shown) > _MOST_COLUMNS:
+            columns.append(["…"] * len(columns[0]))
+        return "\n".join([self._summary(), *("  ".join(line).rstrip() for line in zip(*columns, strict=True))])
+
     def _repr_html_(self) -> str:
+        rows, gap = self._ends()
+        columns = rows._shaped("text")[:_MOST_COLUMNS]
+        return columns_html(self._summary(), columns, len(rows), gap=gap, real=_real)
+
+    def _ends(self) -> tuple[RecordTable, bool]:
+        """Return the first and the last rows, and whether there are others in between."""
         gap = len(self) > 2 * AT_EITHER_END + 1
-        seen = self[[*range(AT_EITHER_END), *range(len(self) - AT_EITHER_END, len(self))]] if gap else self
-        return columns_html(self._summary(), seen._shaped("text")[:_MOST_COLUMNS], len(seen), gap=gap)
+        return (self[[*range(AT_EITHER_END), *range(-AT_EITHER_END, 0)]] if gap else self), gap
 
     def _summary(self) -> str:
         series = {self._series: None} if isinstance(self._series, str) else dict.fromkeys(self._series)
@@ -294,6 +343,9 @@ class RecordTable:
             names=None if self._names is None else pick(self._names),
             series=self._series if isinstance(self._series, str) else pick(self._series),
             primekeys=self._primekeys,
+            unseen_keys={
+                key: PackedTexts([one[number] for number in numbers]) for key, one in self._unseen_keys.items()
+            },
         )
 
     def _series_of(self, index: int) -> str:
@@ -307,20 +359,22 @@ class RecordTable:
         return RecordSet([Subset(series, (), () if everything else segments)])
 
     def _by_keys(self, index: int) -> RecordSet:
-        missing = [key for key in self._primekeys if key not in self.keywords]
+        missing = [key for key in self._primekeys if key not in self._key_columns]
         if missing or not self._primekeys:
             told = ", ".join(missing) or "primary keys"
             raise InvalidInput("rows", f"nothing says which records they are: query them with {told}")
         found = self._of(self._series_of(index))
         for key in self._primekeys:
-            text = self._text(self.keywords[key], index)
+            text = self._text(self._key_columns[key], index)
             if not text:
                 raise InvalidInput("rows", f"record {index} has no {key}, so nothing says which one it is")
             found = found.filtered(KeyFilter((One(text),)))
         return found
 
     @staticmethod
-    def _text(column: KeywordColumn, index: int) -> str:
+    def _text(column: KeywordColumn | PackedTexts, index: int) -> str:
+        if isinstance(column, PackedTexts):
+            return column[index]
         value = column.values[index]
         if isinstance(value, TaiTime):
             return value.text(column.units, column.digits)
@@ -355,6 +409,28 @@ class RecordTable:
 def _free(name: str, kind: str, taken: Mapping[str, object]) -> str:
     """Return the name of a column, which a keyword may have already."""
     return f"{name}.{kind}" if name in taken else name
+
+
+def _aligned(column: Column, gap: bool) -> list[str]:
+    """Return the lines of a column, its name first, all of one width."""
+    cells = [column.name, *map(_cell, column.values)]
+    if gap:
+        cells.insert(1 + AT_EITHER_END, "…")
+    width = max(map(len, cells))
+    is_number = column.kind in (ValueKind.COUNT, ValueKind.NUMBER)
+    return [cell.rjust(width) if is_number else cell.ljust(width) for cell in cells]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "MISSING"
+    text = _real(value) if isinstance(value, float) else str(value)
+    return text if len(text) <= _MOST_TEXT else f"{text[: _MOST_TEXT - 1]}…"
+
+
+def _real(value: float) -> str:
+    """Print all digits that the service has printed."""
+    return f"{value:.10g}"
 
 
 def _instant(value: Value, times: Times) -> datetime | None:

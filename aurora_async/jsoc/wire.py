@@ -54,7 +54,8 @@ _REQUEST_ID = re.compile(r"JSOC_\d{8}_\d+(?:_[A-Z]+)*")
 _BARE_MESSAGE = re.compile(
     r'"status"\s*:\s*"?\s*(?P<status>-?\d+)\s*"?\s*,\s*"errmsg"\s*:\s*(?P<text>.*?)\s*\}?\s*$', re.DOTALL
 )
-_UNKNOWN_SERIES = ("series not found", "does not exist", "unknown series")
+# A column that does not exist is none of these.
+_UNKNOWN_SERIES = re.compile(r"series not found|unknown series|\bseries\b.*does not exist", re.IGNORECASE)
 
 
 # Documents ------------------------------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ def refuse(node: Node, asked: str, field: str = "record_set") -> None:
         return
     reason = node.some_text("error") or node.some_text("errmsg") or node.some_text("msg")
     reason = " ".join((reason or "it gives no reason").split())
-    kind = NoSuchSeries if any(words in reason.lower() for words in _UNKNOWN_SERIES) else QueryRefused
+    kind = NoSuchSeries if _UNKNOWN_SERIES.search(reason) else QueryRefused
     raise kind(asked, status, reason, field)
 
 

@@ -176,7 +176,7 @@ class LocalService:
         routes = Routes()
         aurorax.add_routes(routes)
         jsoc.add_routes(routes)
-        routes.add("GET", "/", _home_page(aurorax, settings.jsoc.addresses))
+        routes.add("GET", "/", _home_page(aurorax, jsoc, settings.jsoc.addresses))
         FileRoutes().add_to(routes)
         self.faults.add_routes(routes)
         if settings.product_urls == "local" and settings.port:
@@ -278,6 +278,7 @@ _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>aurora_async: local services</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; }}
@@ -285,6 +286,8 @@ pre {{ background: #f4f4f4; padding: .8em 1em; overflow-x: auto; font-size: 14px
 table {{ border-collapse: collapse; font-size: 14px; }}
 th, td {{ text-align: left; padding: .15em .8em .15em 0; border-bottom: 1px solid #ddd; white-space: nowrap; }}
 .wide {{ overflow-x: auto; }}
+details td:last-child {{ white-space: normal; min-width: 16em; }}
+summary {{ cursor: pointer; }}
 </style>
 </head>
 <body>
@@ -335,6 +338,15 @@ client = drms.Client(email="{address}", server=drms.ServerConfig(
 curl '{base_url}/cgi-bin/ajax/jsoc_fetch?op=exp_request&amp;notify={address}&amp;protocol=fits' \\
   --get --data-urlencode 'ds=hmi.m_720s[2013.07.03_08:42_TAI/1h]{{magnetogram}}'
 curl '{base_url}/cgi-bin/ajax/jsoc_fetch?op=exp_status&amp;requestid={example_id}'</pre>
+<details>
+<summary>The {series_count} series that have records</summary>
+<div class="wide">
+<table>
+<tr><th>Series</th><th>Prime keys</th><th>Note</th></tr>
+{series}
+</table>
+</div>
+</details>
 <h2>Having them fail</h2>
 <p>To see how a program takes it when the next download breaks off in the middle, or anything else goes wrong:</p>
 <pre>curl {base_url}/_local/faults -H 'Content-Type: application/json' -d \\
@@ -356,9 +368,16 @@ curl -X DELETE {base_url}/_local/faults</pre>
 """
 
 
-def _home_page(aurorax: AuroraXService, addresses: Sequence[str]) -> Handler:
+def _home_page(aurorax: AuroraXService, jsoc: JsocService, addresses: Sequence[str]) -> Handler:
     address = addresses[0] if addresses else "you@example.com"
     exports = f"Exports are made for {', '.join(addresses)}." if addresses else "Exports need an address; register one."
+
+    def series_rows() -> list[str]:
+        return [
+            f"<tr><td>{html.escape(one.name)}</td><td>{html.escape(', '.join(one.primekeys))}</td>"
+            f"<td>{html.escape(one.note)}</td></tr>"
+            for one in jsoc.series()
+        ]
 
     async def page(request: web.BaseRequest) -> web.StreamResponse:
         rows = []
@@ -369,11 +388,14 @@ def _home_page(aurorax: AuroraXService, addresses: Sequence[str]) -> Handler:
             names = ("identifier", "display_name", "program", "platform", "instrument_type", "source_type")
             cells = "".join(f"<td>{html.escape(str(record[name]))}</td>" for name in names)
             rows.append(f"<tr>{cells}<td>{days}</td></tr>")
+        series = await asyncio.to_thread(series_rows)  # their definitions are read when they are first needed
         base_url = html.escape(f"http://{request.host}")
         text = _PAGE.format(
             base_url=base_url,
             count=len(shown),
             rows="\n".join(rows),
+            series_count=len(series),
+            series="\n".join(series),
             address=html.escape(address),
             addresses=html.escape(exports),
             example_id=f"JSOC_{datetime.now(UTC):%Y%m%d}_001",

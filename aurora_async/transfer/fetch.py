@@ -47,6 +47,7 @@ from aurora_async.http.retry import is_worth_repeating
 from aurora_async.transfer.digests import Digest, caller_digest, promised_digests
 from aurora_async.transfer.leases import PARTS_FOLDER, Claim, ClaimLost, Leftover
 from aurora_async.transfer.names import name_from
+from aurora_async.transfer.origins import Origin
 from aurora_async.transfer.sink import PartFile, as_ours, pump, refuse_other_length
 from aurora_async.transfer.versions import Version
 
@@ -92,8 +93,9 @@ class FetchOptions:
 
     Attributes:
         exists: What a file that is there already means. `check`: it is kept if it has the length and the date of the
-            server's (the digest, where one is given, instead of the date), and replaced otherwise; `skip`: it is kept
-            unseen; `replace`; `refuse` (`TargetExists`).
+            server's (the digest, where one is given, instead of the date), and replaced otherwise, also when it is
+            known to be of another address and ETag (on Linux, where the file system keeps extended attributes);
+            `skip`: it is kept unseen; `replace`; `refuse` (`TargetExists`).
         least_bytes_per_s: Slower than this over `stall_s` counts as stalled; None never does.
         stall_s: Seconds over which the pace is measured.
         lease_s: How long a process that writes a file may be silent before others take its place.
@@ -291,8 +293,7 @@ class Fetcher:
                 async with _Part(wanted) as part:
                     now = await wanted.in_thread(_file_at, wanted.target)
                     if now is not None and (before is None or _identity(now) != _identity(before)):
-                        # Whoever was faster has just fetched it.
-                        if await wanted.in_thread(wanted.is_kept_by, now):
+                        if await self._is_fetched(wanted, now):
                             return wanted.was_there(now)
                         before = now
                     return await self._while_held(part)
@@ -306,6 +307,13 @@ class Fetcher:
         reason = f"somebody removes what is in {PARTS_FOLDER}, again and again"
         raise TargetNotWritable(wanted.url, wanted.target, reason)
 
+    async def _is_fetched(self, wanted: _Wanted, found: os.stat_result) -> bool:
+        """True when whoever was faster has just fetched this file, and not another one of its name."""
+        origin = await wanted.in_thread(Origin.noted, wanted.target)
+        if wanted.options.exists != "skip" and (origin is None or origin.address != Origin.of(wanted.url).address):
+            return await self._is_up_to_date(wanted, found)
+        return await wanted.in_thread(wanted.is_kept_by, found)
+
     async def _is_up_to_date(self, wanted: _Wanted, found: os.stat_result) -> bool:
         """Ask the server about the file that is there."""
         try:
@@ -317,6 +325,9 @@ class Fetcher:
         if wanted.digest is None:
             modified = version.modified
             if modified is None or int(found.st_mtime) != int(modified.timestamp()):
+                return False
+            origin = await wanted.in_thread(Origin.noted, wanted.target)
+            if origin is not None and origin.is_other(Origin.of(wanted.url, version.etag)):
                 return False
         return await wanted.in_thread(wanted.is_kept_by, found)
 
@@ -701,6 +712,7 @@ class _Part(PartFile):
             # Like `curl -R`: by length and date one can tell later whether the server has another version.
             with suppress(OSError, OverflowError):
                 os.utime(self._path, (modified.timestamp(), modified.timestamp()))
+        Origin.of(self.wanted.url, None if self.version is None else self.version.etag).note(self._path)
         super()._commit()
         self._has_name = True
 

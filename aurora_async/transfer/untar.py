@@ -10,6 +10,8 @@ import os
 import tarfile
 import time
 from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import IO, BinaryIO, Self, cast
 
 import anyio.to_thread
 import attrs
@@ -17,10 +19,12 @@ import attrs
 from aurora_async.errors import WrongContent
 from aurora_async.transfer.sink import PartFile, Saved, as_ours
 
-__all__ = ["Member", "extract", "members"]
+__all__ = ["Archive", "Member"]
 
 _PIECE_BYTES = 8 << 20
 _BLOCK_BYTES = tarfile.BLOCKSIZE
+_MOST_HEADER_BYTES = 1 << 20
+"""A long name or a list of attributes is read in one piece, as long as the archive says it is."""
 
 
 @attrs.frozen
@@ -33,19 +37,90 @@ class Member:
     size: int
 
 
-async def members(archive: Path, *, url: str = "") -> tuple[Member, ...]:
-    """Return the files of an uncompressed archive, in its order.
+class Archive:
+    """An uncompressed tar archive: `async with` it, look through it, take files out.
 
-    Raises:
-        WrongContent: It is no such archive, is cut, or holds what must not be taken out; `reason` names the member.
+    It is opened once: whatever takes its name meanwhile, one file is looked through and taken apart.
     """
-    return await anyio.to_thread.run_sync(_members, archive, url, abandon_on_cancel=True)
+
+    def __init__(self, path: Path, *, url: str = "") -> None:
+        self.path = path
+        self.url = url
+        self._file: BinaryIO | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the file.
+
+        Raises:
+            TargetNotWritable: It cannot be read.
+        """
+        try:
+            self._file = await anyio.to_thread.run_sync(lambda: self.path.open("rb"))
+        except OSError as error:
+            raise as_ours(error, self.url, self.path, 0) from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.file.close()
+
+    @property
+    def file(self) -> BinaryIO:
+        """The open file, for one thread at a time."""
+        assert self._file is not None, "an archive is opened by `async with`"
+        return self._file
+
+    async def members(self) -> tuple[Member, ...]:
+        """Return the files of the archive, in its order.
+
+        Raises:
+            WrongContent: It is no such archive, is cut, or holds what must not be taken out; `reason` names the member.
+        """
+        return await anyio.to_thread.run_sync(_members, self.file, self.path, self.url, abandon_on_cancel=True)
+
+    async def extract(self, member: Member, target: Path, *, overwrite: bool = True, sha256: bool = True) -> Saved:
+        """Take a file out: under the target's name it is whole, or it is not there.
+
+        Raises:
+            WrongContent: The archive has been cut since it was looked through.
+            TargetNotWritable, TargetExists, DiskFull: It cannot be saved.
+        """
+        started = time.monotonic()
+        async with PartFile(target, url=self.url, sha256=sha256, overwrite=overwrite) as part:
+            for at in range(0, member.size, _PIECE_BYTES):
+                await part.run(self._copy, member, at, part)
+            await part.commit()
+        return Saved(target, part.written_bytes, 0, part.sha256, time.monotonic() - started)
+
+    def _copy(self, member: Member, at: int, part: PartFile) -> None:
+        wanted = min(_PIECE_BYTES, member.size - at)
+        self.file.seek(member.offset + at)
+        piece = self.file.read(wanted)
+        if len(piece) < wanted:
+            raise WrongContent(self.url, self.path, f"the archive ends within {member.name!r}; fetch it again")
+        part.write_here(piece)
 
 
-def _members(archive: Path, url: str) -> tuple[Member, ...]:
+class _Headers:
+    """The file as tarfile sees it: headers of any sensible length."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        if size > _MOST_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
+
+
+def _members(file: BinaryIO, archive: Path, url: str) -> tuple[Member, ...]:
     found: dict[str, Member] = {}
+    file.seek(0)
     try:
-        with tarfile.open(archive, "r:", errorlevel=2) as tar:
+        with tarfile.open(fileobj=cast(IO[bytes], _Headers(file)), mode="r:", errorlevel=2) as tar:
             for header in tar:
                 if header.size < 0:  # the next header would be one that was read before
                     raise WrongContent(url, archive, f"{header.name!r} has {header.size} bytes")
@@ -58,14 +133,14 @@ def _members(archive: Path, url: str) -> tuple[Member, ...]:
                     raise WrongContent(url, archive, f"two of its files have the name {member.name!r}")
                 found[spelling] = member
             # Cut between two files, an archive looks like a shorter one, but for the empty block that ends it.
-            with archive.open("rb") as file:
-                file.seek(tar.offset)
-                if file.read(_BLOCK_BYTES) != bytes(_BLOCK_BYTES):
-                    raise WrongContent(url, archive, "the archive has no end; fetch it again")
-    except tarfile.TarError as error:
-        raise WrongContent(url, archive, f"this is not a whole tar archive ({error}); fetch it again") from error
+            file.seek(tar.offset)
+            if file.read(_BLOCK_BYTES) != bytes(_BLOCK_BYTES):
+                raise WrongContent(url, archive, "the archive has no end; fetch it again")
     except OSError as error:
         raise as_ours(error, url, archive, 0) from error
+    # All but the first are tarfile's own answer to attributes, sizes and chains of headers that make no sense.
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+        raise WrongContent(url, archive, f"this is not a whole tar archive ({error}); fetch it again") from error
     return tuple(found.values())
 
 
@@ -82,30 +157,3 @@ def _check_name(name: str, url: str, archive: Path) -> str:
         reason = f"{name!r} is not the name of a file in a folder; nothing of the archive was taken out"
         raise WrongContent(url, archive, reason)
     return str(path)
-
-
-async def extract(
-    archive: Path, member: Member, target: Path, *, overwrite: bool = True, sha256: bool = True, url: str = ""
-) -> Saved:
-    """Take a file out: under the target's name it is whole, or it is not there.
-
-    Raises:
-        WrongContent: The archive has been cut since it was looked through.
-        TargetNotWritable, TargetExists, DiskFull: It cannot be saved.
-    """
-    started = time.monotonic()
-    async with PartFile(target, url=url, sha256=sha256, overwrite=overwrite) as part:
-        for at in range(0, member.size, _PIECE_BYTES):
-            await part.run(_copy, archive, member, at, part, url)
-        await part.commit()
-    return Saved(target, part.written_bytes, 0, part.sha256, time.monotonic() - started)
-
-
-def _copy(archive: Path, member: Member, at: int, part: PartFile, url: str) -> None:
-    wanted = min(_PIECE_BYTES, member.size - at)
-    with archive.open("rb") as file:
-        file.seek(member.offset + at)
-        piece = file.read(wanted)
-    if len(piece) < wanted:
-        raise WrongContent(url, archive, f"the archive ends within {member.name!r}; fetch it again")
-    part.write_here(piece)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from aurora_async.cli.exits import one_line
+from aurora_async.cli.exits import Common, for_stderr, one_line
 
 if TYPE_CHECKING:
     from conftest import Here, Ran, Shell
@@ -233,11 +234,12 @@ async def test_a_signal_cancels_the_request_at_the_server(
 
 
 READY = status(data_uri="data/1", result_count=0, file_size=2, completed_timestamp="2020-01-01T00:00:01")
+RUNS = f"request {ID} still runs on the server, stop it with: aurora-async data-products cancel {ID} --base-url {{url}}"
 SAID = [
-    (status(), f"request {ID} still runs on the server, stop it with: aurora-async data-products cancel {ID}"),
-    (READY, f"request {ID} is ready, fetch it with: aurora-async data-products get-data {ID}"),
+    (status(), RUNS),
+    (READY, f"request {ID} is ready, fetch it with: aurora-async data-products get-data {ID} --base-url {{url}}"),
     (status(error_condition=True, log="out of disk"), f"request {ID} has failed on the server"),
-    ({}, f"what became of request {ID} is not known, see: aurora-async data-products status {ID}"),
+    ({}, f"what became of request {ID} is not known, see: aurora-async data-products status {ID} --base-url {{url}}"),
 ]
 
 
@@ -254,6 +256,7 @@ async def test_an_interruption_tells_what_became_of_the_request(
     await asyncio.wait_for(scripted.looked_at.wait(), 20)
     process.send_signal(signal.SIGINT)
     _, stderr = await asyncio.to_thread(process.communicate, timeout=20)
+    said = said.format(url=scripted.url)
     assert (process.returncode, stderr.decode()) == (130, f"aurora-async: error: interrupted; {said}\n")
     assert [path.name for path in shell.folder.iterdir()] == ["q.json"]
 
@@ -329,8 +332,56 @@ async def test_a_deadline_leaves_the_request_and_says_how_to_fetch_it(shell: She
         "data-products", "search", query, "--base-url", scripted.url, "-q", "--deadline", "1"
     )
     assert ran.code == 1
-    assert ran.error.endswith(f"lives on, fetch it with: aurora-async data-products get-data {ID}")
+    command = f"aurora-async data-products get-data {ID} --base-url {scripted.url}"
+    assert ran.error.endswith(f"lives on, fetch it with: {command}")
     assert scripted.cancelled == []
+
+
+def test_a_command_to_be_typed_asks_the_same_service_and_shows_no_key() -> None:
+    """What was typed now has to be typed again."""
+    common = Common(base_url="http://127.0.0.1:8080", email="me@example.org", api_key="secret")
+    assert common.command("jsoc", "download", "a b", also=["email"]) == (
+        "aurora-async jsoc download 'a b' --base-url http://127.0.0.1:8080 --email me@example.org"
+    )
+    assert Common(server="kis").command("jsoc", "series") == "aurora-async jsoc series --server kis"
+    assert Common().command("sources", "list") == "aurora-async sources list"
+
+
+class Stderr(io.StringIO):
+    """A terminal, or a pipe."""
+
+    def __init__(self, is_terminal: bool) -> None:
+        super().__init__()
+        self.is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+    def fileno(self) -> int:
+        return 2
+
+
+LONG = "aurora-async: error: waiting was not done within 0.5 s; the export lives on, fetch its files with: "
+COMMAND = "aurora-async jsoc download JSOC_20261121_001 --base-url http://127.0.0.1:8391 --email me@example.org"
+
+
+@pytest.mark.parametrize("width", [100, 80, 50])
+def test_a_long_line_is_broken_between_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """The terminal would break it anywhere. The command stays whole: it is there to be copied."""
+    monkeypatch.setattr("os.get_terminal_size", lambda *_: os.terminal_size((width, 24)))
+    monkeypatch.setattr("sys.stderr", Stderr(is_terminal=True))
+    *lines, command = for_stderr(LONG + COMMAND).splitlines()
+    assert command == f"  {COMMAND}"
+    assert " ".join(lines) == LONG.rstrip()
+    assert max(map(len, lines)) <= width
+    assert for_stderr("interrupted") == "interrupted"
+    assert max(map(len, for_stderr("no command in it " * 20).splitlines())) <= width
+
+
+def test_a_long_line_is_one_line_for_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs are searched by lines."""
+    monkeypatch.setattr("sys.stderr", Stderr(is_terminal=False))
+    assert for_stderr(LONG + COMMAND) == LONG + COMMAND
 
 
 async def test_what_nobody_foresaw_is_one_line_and_with_debug_a_traceback(

@@ -90,8 +90,9 @@ def test_info_for_programs(here: Here) -> None:
 
 def test_a_keyword_or_series_that_is_not_there(here: Here) -> None:
     """With what may have been meant."""
-    said = here("jsoc", "info", "hmi.v_45s", "CRLT_OB").error
-    assert said.startswith("hmi.V_45s has no keyword CRLT_OB; did you mean CRLT_OBS")
+    ran = here("jsoc", "info", "hmi.v_45s", "CRLT_OB")
+    assert ran.code == 2
+    assert ran.error.startswith("hmi.V_45s has no keyword CRLT_OB; did you mean CRLT_OBS")
     ran = here("jsoc", "info", "hmi.nothing")
     assert ran.code == 2
     assert ran.error == "there is no series hmi.nothing; look for it with: aurora-async jsoc series PATTERN"
@@ -155,6 +156,8 @@ def test_records_that_have_no_room_are_shown_one_after_the_other(here: Here, mon
         "  CAMERA  2",
         "  T_OBS   2013.07.03_08:42:08_TAI",
     ]
+    ran = here("jsoc", "query", DOPPLER, "-k", "T_OBS,T_REC", "-n", "1")
+    assert ran.stdout.decode().splitlines()[0] == "hmi.V_45s[2013.07.03_08:42:00_TAI][2]"
 
 
 def test_no_record_is_said(here: Here) -> None:
@@ -206,6 +209,8 @@ def test_the_address_of_the_service_may_stand_anywhere(
     assert here("--base-url", local_url, "jsoc", "count", DOPPLER).stdout == b"4\n"
     assert here("jsoc", "count", DOPPLER, "--base-url", local_url).stdout == b"4\n"
     assert here("jsoc", "count", DOPPLER).code == 1
+    said = here("jsoc", "info", "hmi.nothing", "--base-url", local_url).error
+    assert said.endswith(f"look for it with: aurora-async jsoc series PATTERN --base-url {local_url}")
 
 
 def test_email_says_whether_exports_can_be_made(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

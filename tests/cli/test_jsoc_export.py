@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,7 +131,41 @@ def test_a_detached_export_is_fetched_later(here: Here, method: str) -> None:
     assert (ran.code, ran.stdout.decode().splitlines()) == (0, FILES)
     status = json.loads(here("jsoc", "status", export_id, "--json").stdout)
     assert (status["phase"], status["files"]) == ("ready", 4)
+    assert "bytes" not in status  # whole megabytes are not a number of bytes
+    assert status["bytes_about"] is None or status["bytes_about"] % 1_000_000 == 0
     assert "phase   ready\n" in here("jsoc", "status", export_id).stdout.decode().replace("phase      ", "phase   ")
+
+
+def test_what_is_to_be_typed_next_asks_the_same_service(
+    here: Here, local_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pasted as it is, it finds the export: without the options it would look for it at Stanford."""
+    monkeypatch.delenv("JSOC_BASE_URL")
+    monkeypatch.delenv("JSOC_EMAIL")
+    typed = ("--base-url", local_url, "--email", "demo@example.com")
+    ran = here("jsoc", "export", DAY, "--detach", *typed)
+    command = ran.stderr.removeprefix("fetch the files with: aurora-async ")
+    assert shlex.split(command) == ["jsoc", "download", ran.stdout.decode().strip(), *typed]
+    assert here(*shlex.split(command)).stdout.decode().splitlines() == FILES
+
+
+@pytest.mark.parametrize("method", ["url_quick", "url", "url-tar"])
+def test_an_export_of_nothing_is_an_error(here: Here, shell: Shell, method: str) -> None:
+    """However it is asked for; no folder is left behind."""
+    ran = here("jsoc", "export", "hmi.v_45s[2050.01.01/1h]", "-d", "files", "--method", method, "--tar", "keep")
+    assert (ran.code, ran.stdout) == (2, b"")
+    said = "aurora-async: error: no files of hmi.v_45s[2050.01.01/1h]; nothing was exported"
+    assert ran.stderr.splitlines()[-1] == said
+    assert not (shell.folder / "files").exists()
+
+
+@pytest.mark.parametrize(("method", "label"), [("url_quick", DAY), ("url", "JSOC_")])
+def test_progress_names_an_export_as_people_know_it(here: Here, method: str, label: str) -> None:
+    """By its record set, where the service gave no identifier."""
+    ran = here("jsoc", "export", DAY, "--method", method)
+    first = ran.stderr.splitlines()[0]
+    assert f"] export {label}" in first
+    assert first.endswith(": submitted")
 
 
 def test_events_tell_what_happens(here: Here) -> None:
@@ -201,7 +236,8 @@ def test_a_deadline_leaves_the_export_alone(here: Here, slow_url: str) -> None:
         "was not done within 0.5 s; the export lives on, fetch its files with: aurora-async jsoc download JSOC_"
         in (ran.stderr.splitlines()[-1])
     )
-    export_id = ran.stderr.split()[-1]
+    *_, export_id, option, url = ran.stderr.split()
+    assert (option, url) == ("--base-url", slow_url)
     ran = here("jsoc", "pending", "--base-url", slow_url)
     assert ran.stdout.decode().split() == [export_id]
     assert here("jsoc", "pending", "--cancel", "--base-url", slow_url).error.endswith(
@@ -224,3 +260,17 @@ def test_ctrl_c_gives_up_the_export(shell: Shell, slow_url: str) -> None:
     last = stderr.decode().splitlines()[-1]
     assert last.startswith("aurora-async: error: interrupted; export JSOC_")
     assert last.endswith("is cancelled on the service")
+
+
+def test_ctrl_c_leaves_an_export_that_is_not_the_only_one(here: Here, shell: Shell, slow_url: str) -> None:
+    """All or none is what the service can give up; how to go on is said, with the options."""
+    typed = ("--base-url", slow_url, "--email", "demo@example.com")
+    assert here("jsoc", "export", DAY.replace("04.01", "04.02"), "--method", "url", "--detach", *typed).code == 0
+    with shell.start("jsoc", "export", DAY, "--method", "url", *typed) as process:
+        assert process.stderr is not None
+        assert b"submitted" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    last = stderr.decode().splitlines()[-1]
+    assert "goes on at the service, fetch its files with: aurora-async jsoc download JSOC_" in last
+    assert last.endswith(shlex.join(typed))

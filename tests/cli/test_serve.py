@@ -96,13 +96,15 @@ def test_a_server_with_faults_says_so_and_has_them(shell: Any) -> None:
 
 def test_jsoc_is_served_as_the_options_say(shell: Any) -> None:
     """Who may export, how long it takes and what is refused; all of it is told, or asked for, over HTTP."""
-    options = ("--jsoc-address", "me@example.org", "--jsoc-max-pending", "1", "--jsoc-export-time", "600")
-    limits = ("--jsoc-max-mb", "100", "--jsoc-offline", "hmi.v_45s", "--jsoc-max-pending-per-ip", "2")
-    with shell.start("serve", "--port", "0", "--workers", "0", *options, *limits) as process:
+    people = [f"{name}@example.org" for name in ("me", "you", "another")]
+    options = (*(word for one in people for word in ("--jsoc-address", one)), "--jsoc-export-time", "600")
+    limits = ("--jsoc-max-mb", "100", "--jsoc-offline", "hmi.v_45s", "--jsoc-export-life", "3600")
+    pending = ("--jsoc-max-pending", "1", "--jsoc-max-pending-per-ip", "2")
+    with shell.start("serve", "--port", "0", "--workers", "0", *options, *limits, *pending) as process:
         try:
             base_url = process.stdout.readline().decode().removeprefix("listening on ").strip()
             said = [process.stdout.readline().decode() for _ in range(2)]
-            assert said[1] == f"JSOC:     {base_url}/cgi-bin/ajax/, with exports for me@example.org\n"
+            assert said[1] == f"JSOC:     {base_url}/cgi-bin/ajax/, with exports for {', '.join(people)}\n"
 
             def export(ds: str, notify: str = "me@example.org") -> dict[str, Any]:
                 sent = urlencode({"op": "exp_request", "ds": ds, "notify": notify, "protocol": "fits"})
@@ -115,7 +117,11 @@ def test_jsoc_is_served_as_the_options_say(shell: Any) -> None:
             assert export("hmi.m_720s[2017.12.03_TAI/1d]")["status"] == 3
             accepted = export("hmi.m_720s[2017.12.03_TAI]")
             assert (accepted["status"], accepted["wait"]) == (2, 600)
-            assert export("hmi.m_720s[2017.12.04_TAI]")["status"] == 7
+            refused = export("hmi.m_720s[2017.12.04_TAI]")
+            assert refused["status"] == 7 and refused["error"].startswith("User me@example.org has 1 pending")
+            assert export("hmi.m_720s[2017.12.05_TAI]", people[1])["status"] == 2
+            refused = export("hmi.m_720s[2017.12.06_TAI]", people[2])
+            assert refused["status"] == 7 and refused["error"].startswith("There are too many requests from 127.0.0.1")
         finally:
             process.terminate()
             process.communicate(timeout=20)

@@ -29,7 +29,8 @@ PROGRAMS = {
 }
 RECORD = "hmi.V_45s[2016.04.01_00:00:00_TAI][2]{Dopplergram}"
 DONE = {"status": "0 ", "requestid": "JSOC_20260101_001", "method": "url", "protocol": "as-is", "dir": "/SUM1/D1/S0"}
-FITS = b"SIMPLE  =                    T" + b" " * 2850
+CARDS = ("SIMPLE  =                    T", "BITPIX  =                    8", "NAXIS   =                    0", "END")
+FITS = "".join(card.ljust(80) for card in CARDS).ljust(2880).encode()
 
 
 @attrs.define

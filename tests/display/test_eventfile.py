@@ -52,6 +52,8 @@ def test_an_event_says_what_is_known_and_nothing_else() -> None:
         "message": "request a failed on the server: out of disk",
     }
     assert "request_id" not in document_of(MOMENT, event)
+    event = Event(kind=EventKind.RUNNING, request_id="quick:m%5B1", label="m[1]", service="export")
+    assert document_of(MOMENT, event)["label"] == "m[1]"
 
 
 def test_lines_are_there_while_things_happen(tmp_path: Path) -> None:

@@ -59,6 +59,14 @@ def test_each_event_of_note_is_a_line() -> None:
     ]
 
 
+def test_a_request_is_called_by_what_people_know_it_by() -> None:
+    """An identifier that a service never gave says little."""
+    log = Log()
+    log.tell(EventKind.RUNNING, "quick:m_720s%5B2013", label="m_720s[2013]")
+    assert log.after(0.3) == ["data products m_720s[2013]: running"]
+    assert log.after(12) == ["data products m_720s[2013]: running since 12.3 s"]
+
+
 def test_how_it_ends_may_be_left_to_the_caller() -> None:
     """A command prints a sentence of its own."""
     log = Log(ends=False)

@@ -102,6 +102,18 @@ def test_names_that_somebody_has_chosen_are_not_cut_like_identifiers() -> None:
     assert f"file {ID[:8]} " in text[1]
 
 
+@pytest.mark.parametrize("width", [100, 80, 50])
+def test_a_long_label_leaves_room_for_what_follows(width: int) -> None:
+    """How far the request is matters more than the end of its name."""
+    tally = Tally({"export": 1})
+    label = "aia.lev1_euv_12s[2021-07-03T14:25:00Z-2021-07-03T14:35:00Z][171,193][? EXPTIME < 2 ?]{image}"
+    tally.hear(Event(kind=EventKind.RUNNING, request_id="quick:aia", service="export", label=label))
+    (line,) = (line.plain for line in drawn(tally.progress(), width, 24, MARKS))
+    assert "export aia.lev1_euv_12s" in line or width < 60
+    assert "running" in line
+    assert line.endswith(" s") and len(line) <= width
+
+
 def test_the_summary_tells_what_came_of_it() -> None:
     """Also what was never begun."""
     text = summary(some(8, {"conjunctions": 10}).progress()).plain

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 from itertools import product
 from operator import or_
+from pathlib import Path
 from typing import Any
 
 import anyio.lowlevel
@@ -437,6 +438,29 @@ async def test_results_are_sliced_by_block_and_row(aurora_server: LocalServer) -
     with pytest.raises(InvalidQuery):
         found[2].export_query()
     assert repr(found) == "<SearchResults of 3 blocks: 51 rows, 51 rows, 0 rows>"
+    assert repr(found[:1, :1]) == "<SearchResults of 1 block: 1 row>"
+    assert repr(found[0, :1]).endswith(": 1 row>")
+    assert found._repr_html_().count("51 records of aia.lev1_euv_12s") == 2
+
+
+async def test_what_one_block_found_is_exported_and_more_are_run(aurora_server: LocalServer, tmp_path: Path) -> None:
+    """The results of a search are what people hand on; of several blocks the error says how."""
+    query = FLARE & (a.Wavelength(94) | a.Wavelength(131) | a.Wavelength(1600)) & a.Segment("image")
+    async with Jsoc(base_url=aurora_server.base_url, email="demo@example.com") as jsoc:
+        found = (await jsoc.search(query))[:, :2]
+        download = await jsoc.download(found[:1], tmp_path / "one")
+        with pytest.raises(InvalidQuery, match=r"has 3 blocks; .*jsoc\.run\(found\.export_queries"):
+            await jsoc.export(found)
+        outcomes = [outcome async for outcome in jsoc.run(found)]
+    assert (len(download.paths), download.ok) == (2, True)
+    assert sorted(len(outcome.files or ()) for outcome in outcomes) == [2, 2]  # nothing for the empty block
+
+
+def test_sunpy_s_spelling_works() -> None:
+    """`a.jsoc.Series` there, so the same here."""
+    assert a.jsoc is a
+    assert a.jsoc.Series("hmi.m_720s") == a.Series("hmi.m_720s")
+    assert a.Time("2014/01/01 00:00", "2014/01/01 00:10") == a.Time("2014-01-01T00:00", "2014-01-01T00:10")
 
 
 def test_a_comparison_without_parentheses_is_told_apart() -> None:

@@ -17,7 +17,7 @@ import pytest
 from support.clients import held_open
 
 from aurora_async import BatchFolder, Config, EventKind, Polling
-from aurora_async.errors import InvalidInput
+from aurora_async.errors import InvalidInput, InvalidQuery
 from aurora_async.jsoc import ExportQuery, Jsoc
 from aurora_async.server.app import LocalService, ServiceSettings
 from aurora_async.server.jsoc.settings import JsocSettings
@@ -69,6 +69,19 @@ async def test_each_export_has_its_files_in_a_folder_and_a_list_of_them(jsoc: Js
         assert (tmp_path / file["path"]).read_bytes().startswith(b"SIMPLE  =")
     assert not (tmp_path / ".parts").exists()
     assert "12 of 12 queries have their file" in (tmp_path / "report.md").read_text()
+
+
+async def test_a_batch_takes_what_an_export_takes(jsoc: Jsoc, tmp_path: Path) -> None:
+    """Texts, with names and without; what cannot be exported is named before anything is sent."""
+    text = "hmi.v_45s[2016.04.01_00:00:00_TAI]{Dopplergram}"
+    async with jsoc.batch(tmp_path / "named", {"first": text}) as batch:
+        assert (await batch.finish()).is_complete
+    async with jsoc.batch(tmp_path / "plain", [text]) as batch:
+        assert (await batch.finish()).is_complete
+    with pytest.raises(InvalidQuery, match=r"exports\['second'\]: 3 is no record set"):
+        jsoc.batch(tmp_path / "other", {"first": text, "second": 3})  # type: ignore[dict-item]
+    with pytest.raises(InvalidQuery, match=r"exports\[0\]: None is no record set"):
+        jsoc.batch(tmp_path / "other", [None])  # type: ignore[list-item]
 
 
 async def test_a_second_run_asks_nothing(jsoc: Jsoc, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from support.exporting import FITS, FOLDER, ScriptedExports, a_query, a_tar, exp
 from aurora_async.errors import (
     ConnectionLost,
     DeadlineExceeded,
+    DiskFull,
     InvalidInput,
     MalformedAnswer,
     NotFound,
@@ -29,6 +30,8 @@ from aurora_async.errors import (
 from aurora_async.jsoc.downloads import Download
 from aurora_async.jsoc.errors import NoFile
 from aurora_async.jsoc.queries import ExportQuery
+from aurora_async.transfer.sink import Saved
+from aurora_async.transfer.untar import Archive, Member
 
 RECORD = "hmi.M_720s[2020.01.01_00:{:02d}:00_TAI][1]"
 TAR = f"{FOLDER}/JSOC_20200101_001.tar"
@@ -54,6 +57,17 @@ async def downloaded(service: ScriptedExports, folder: Path, query: ExportQuery 
 def names_in(folder: Path) -> list[str]:
     """All files there are, parts of some too."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+async def test_a_download_is_one_line_and_a_table_of_files(tmp_path: Path) -> None:
+    """What came, where it is, and how many did not."""
+    listed = [*rows("a.fits", "b.fits", "c.fits"), (RECORD.format(9), "NoDataFile")]
+    async with serving_exports(rows=listed, files=files("a.fits", "b.fits")) as service:
+        download = await downloaded(service, tmp_path / "flare")
+    assert repr(download).startswith("<Download JSOC_20200101_001: 2 files, ")
+    assert repr(download).endswith(f" in {tmp_path / 'flare'}, 1 failed, 1 not on the service>")
+    page = download._repr_html_()
+    assert "4 files" in page and "<td>a.fits</td>" in page and str(tmp_path) not in page.partition("<th>error</th>")[0]
 
 
 # Names ----------------------------------------------------------------------------------------------------------------
@@ -293,6 +307,62 @@ async def test_what_is_not_the_file_never_takes_its_name(
     assert (tmp_path / "a.fits").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "movie.mp4", "rot.2d", "list.txt", "without"])
+@pytest.mark.parametrize("page", [PAGE, b"\xef\xbb\xbf\n <HTML>\n<p>gone", b"<html lang='en'>"])
+async def test_a_page_is_no_picture(name: str, page: bytes, tmp_path: Path) -> None:
+    """A proxy may call it whatever was asked for, and successful."""
+    async with serving_exports(rows=rows(name), files=files(name, data=page)) as service:
+        download = await downloaded(service, tmp_path)
+    assert isinstance(download.files[0].error, WrongContent)
+    assert "a web page came instead" in str(download.files[0].error)
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("a.html", PAGE), ("a.htm", PAGE), ("a.svg", b"<!DOCTYPE svg><svg/>"), ("a.xml", b"<htmlx/>"), ("a.txt", b"")],
+)
+async def test_what_may_be_a_page_or_is_none_comes(name: str, data: bytes, tmp_path: Path) -> None:
+    """By its name, or by how it begins."""
+    async with serving_exports(rows=rows(name), files=files(name, data=data)) as service:
+        assert (await downloaded(service, tmp_path)).ok
+    assert (tmp_path / name).read_bytes() == data
+
+
+async def test_a_fits_file_cut_between_two_blocks_is_refused(tmp_path: Path) -> None:
+    """Its own header says how much is missing, where the server says that this is all."""
+    async with serving_exports(files=files("a.fits", data=FITS[:2880])) as service:
+        download = await downloaded(service, tmp_path)
+    assert "ends in the middle" in str(download.files[0].error)
+
+
+@pytest.mark.parametrize(
+    ("finished", "where", "text"),
+    [
+        ({"count": 5}, r"\$\.data", "5 files announced, 1 listed"),
+        ({"count": "5", "data": []}, r"\$\.data", "5 files announced, 0 listed"),
+        ({"dir": "../../etc"}, r"\$\.dir", "no place on the server"),
+        ({"dir": "/SUM1/../../etc"}, r"\$\.dir", "no place on the server"),
+        ({"dir": "http://elsewhere/x"}, r"\$\.dir", "no place on the server"),
+        ({"tarfile": "/SUM1/../../etc/x.tar"}, r"\$\.tarfile", "no place on the server"),
+    ],
+)
+async def test_an_answer_that_cannot_be_is_an_error(
+    finished: dict[str, Any], where: str, text: str, tmp_path: Path
+) -> None:
+    """Neither a success without files, nor files from elsewhere."""
+    async with serving_exports(finished=finished) as service:
+        with pytest.raises(MalformedAnswer, match=f"{where}.*{text}"):
+            await downloaded(service, tmp_path)
+        assert service.count("file") == 0
+
+
+async def test_more_files_than_announced_are_all_fetched(tmp_path: Path) -> None:
+    """A movie is not among those that are counted."""
+    async with serving_exports(finished={"count": "0"}) as service:
+        assert len(await downloaded(service, tmp_path)) == 1
+
+
 async def test_a_file_that_is_cut_is_gone_on_with(tmp_path: Path) -> None:
     """The bytes that came are not asked for again."""
     ranges: list[str | None] = []
@@ -433,8 +503,9 @@ def linked() -> tarfile.TarInfo:
         a_tar(("a.fits", FITS))[:2000],
         a_tar(("a.fits", FITS))[:-9728],
         PAGE,
+        b"",
     ],
-    ids=["dots", "absolute", "link", "cut", "without end", "page"],
+    ids=["dots", "absolute", "link", "cut", "without end", "page", "empty"],
 )
 async def test_an_archive_that_is_not_right_leaves_nothing(data: bytes, tmp_path: Path) -> None:
     """Neither the files before the wrong one, nor the archive itself."""
@@ -442,6 +513,67 @@ async def test_an_archive_that_is_not_right_leaves_nothing(data: bytes, tmp_path
         with pytest.raises(WrongContent):
             await downloaded(service, tmp_path / "out")
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("keep_tar", [True, False])
+async def test_a_file_does_not_take_the_place_of_its_archive(listed: bool, keep_tar: bool, tmp_path: Path) -> None:
+    """The others are still to be read from there."""
+    own = TAR.rpartition("/")[2]
+    data = a_tar((own, b"E" * 20_000), ("rot.2d", b"R" * 3000))
+    names = [own, "rot.2d"] if listed else ["rot.2d"]
+    async with serving_exports(**archived(data, *names)) as service:
+        download = await downloaded(service, tmp_path, keep_tar=keep_tar)
+    assert download.ok
+    assert (tmp_path / "rot.2d").read_bytes() == b"R" * 3000
+    assert (tmp_path / f"{own}.1").read_bytes() == b"E" * 20_000
+    assert names_in(tmp_path) == [*([own] if keep_tar else []), f"{own}.1", "rot.2d"]
+    if keep_tar:
+        assert (tmp_path / own).read_bytes() == data
+
+
+async def test_a_folder_around_all_files_of_an_archive(tmp_path: Path) -> None:
+    """Files are found by their names then, in the order of both; one of two records is one file."""
+    data = a_tar(("x/a.2d", b"1"), ("y/a.2d", b"2"), ("x/b.2d", b"3"))
+    listed = ["b.2d", "d/a.2d", "d/a.2d", "e/a.2d", "f/a.2d"]
+    async with serving_exports(**archived(data, *listed)) as service:
+        download = await downloaded(service, tmp_path)
+    assert [file.path and file.path.read_bytes() for file in download] == [b"3", b"1", b"1", b"2", None]
+    assert names_in(tmp_path) == ["JSOC_20200101_001.tar", "a.2d", "a.2d.1", "b.2d"]
+
+
+async def test_a_full_disk_is_told_for_each_file_that_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with files that come one by one; what came before stays, and the archive too."""
+    tried: list[str] = []
+    real = Archive.extract
+
+    async def extract(self: Archive, member: Member, target: Path, **how: Any) -> Saved:
+        tried.append(member.name)
+        if member.name == "b.2d":
+            raise DiskFull("", target, "No space left on device", 0)
+        return await real(self, member, target, **how)
+
+    monkeypatch.setattr(Archive, "extract", extract)
+    data = a_tar(("a.2d", b"1"), ("b.2d", b"2"), ("c.2d", b"3"))
+    async with serving_exports(**archived(data, "a.2d", "b.2d", "NoDataFile", "c.2d")) as service:
+        download = await downloaded(service, tmp_path, keep_tar=False)
+    assert [type(file.error) for file in download] == [type(None), DiskFull, NoFile, DiskFull]
+    assert tried == ["a.2d", "b.2d"]
+    assert names_in(tmp_path) == [TAR.rpartition("/")[2], "a.2d"]
+
+
+async def test_an_archive_that_is_there_is_looked_at_again(tmp_path: Path) -> None:
+    """With `skip`, too, the second download tells what the first one told."""
+    data = a_tar(("a.fits", FITS), ("list.txt", b"x"))
+    async with serving_exports(**archived(data, "a.fits")) as service:
+        first = await downloaded(service, tmp_path)
+        again = await downloaded(service, tmp_path, exists="skip")
+        assert service.count("file") == 1
+    assert again.archive == first.archive
+    assert [(file.record, file.path, file.sha256) for file in again] == [
+        (file.record, file.path, file.sha256) for file in first
+    ]
+    assert all(file.fetched_bytes == 0 for file in again)
 
 
 async def test_an_archive_that_lacks_a_file_says_which(tmp_path: Path) -> None:

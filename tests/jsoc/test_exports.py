@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import pickle
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -373,15 +373,71 @@ async def test_one_that_never_ends_is_left_at_the_deadline() -> None:
 # Quick ones -----------------------------------------------------------------------------------------------------------
 
 
+async def test_a_segment_that_the_series_lacks_is_refused_for_quick_exports_too() -> None:
+    """The service would list a record without a file."""
+    async with serving_exports() as service, exports_at(service.base_url) as exports:
+        with pytest.raises(InvalidQuery, match=r"has no segment nothing; it has magnetogram"):
+            await exports.submit(ExportQuery("hmi.M_720s[2020.01.01_TAI]{nothing}"))
+        assert service.asked == ["info"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([QUICK, 3], r"exports\[1\]: 3 is no record set, table of records or ExportQuery"),
+        ((a_query(), None), r"exports\[1\]: None is no record set"),
+        (QUICK, "is no list of exports"),
+        (a_query(), "is no list of exports"),
+        (5, "is no list of exports"),
+    ],
+)
+async def test_what_cannot_be_exported_is_refused_by_its_place(given: Any, message: str) -> None:
+    """Of many, before the first is sent; one alone is no list of its letters."""
+    async with Jsoc(base_url="http://127.0.0.1:9", email=EMAIL) as jsoc:
+        with pytest.raises(InvalidQuery, match=message):
+            jsoc.run(given)
+
+
+async def test_a_run_takes_whatever_an_export_takes() -> None:
+    """Texts, record sets and queries side by side, also as they come; the outcome has the query they mean."""
+    given: list[Any] = [QUICK, RecordSet.of(QUICK), ExportQuery(QUICK)]
+
+    async def coming() -> AsyncIterator[Any]:
+        for one in [*given, 3]:
+            yield one
+
+    async with serving_exports() as service, Jsoc(base_url=service.base_url, email=EMAIL) as jsoc:
+        outcomes = [outcome async for outcome in jsoc.run(given)]
+        assert [outcome.query for outcome in outcomes] == [ExportQuery(QUICK)] * 3
+        assert all(outcome.ok and len(outcome.files or ()) == 1 for outcome in outcomes)
+        assert [outcome.ok async for outcome in jsoc.run(iter(given))] == [True] * 3
+        with pytest.raises(InvalidQuery, match=r"exports\[3\]: 3 is no"):
+            async for _ in jsoc.run(coming()):
+                pass
+
+
+async def test_an_export_is_shown_by_its_identifier_and_phase() -> None:
+    """That of a quick one is the question, which reads best as it was asked."""
+    async with serving_exports() as service, exports_at(service.base_url) as exports:
+        export = await exports.submit(a_query())
+        assert repr(export) == "<Export JSOC_20200101_001: not looked at yet>"
+        await export.wait()
+        assert repr(export) == "<Export JSOC_20200101_001: ready>"
+        quick = await exports.submit(ExportQuery(QUICK))
+        assert repr(quick) == f"<Export quick:record_set={QUICK}: ready>"
+        long = exports.resume("quick:record_set=hmi.M_720s%5B%3A%231%2C%23" + "9" * 18 + "%2C%233" * 30 + "%5D")
+        assert repr(long).endswith("…: not looked at yet>") and len(repr(long)) < 120
+
+
 async def test_a_quick_export_is_one_exchange() -> None:
-    """Its answer is the list of files; it is told like every other request."""
+    """Its answer is the list of files; it is told like every other request. The series is looked at once before."""
     kinds = []
     async with serving_exports() as service, exports_at(service.base_url) as exports:
         with exports.service.engine.events.subscribe(lambda event: kinds.append(event.kind)):
             export = await exports.submit(ExportQuery(QUICK))
             files = await export.files()
         assert [file.record for file in files] == [record for record, _ in service.rows]
-        assert service.asked == ["submit"]
+        assert service.asked == ["info", "submit"]
     assert kinds == [EventKind.SUBMITTED, EventKind.POLLED, EventKind.READY]
 
 
@@ -615,7 +671,7 @@ async def test_a_deadline_in_the_middle_of_the_submission_says_what_may_be() -> 
         service.on("submit", slowly)
         with pytest.raises(DeadlineExceeded) as caught:
             await exports.submit(a_query(), deadline_s=0.1)
-        assert "asked again within a day" in "".join(caught.value.__notes__)
+        assert "may have arrived" in caught.value.__notes__[0] and "within a day" in caught.value.__notes__[1]
 
 
 async def test_a_deadline_ends_the_wait_for_room() -> None:
@@ -624,6 +680,7 @@ async def test_a_deadline_ends_the_wait_for_room() -> None:
         with pytest.raises(DeadlineExceeded) as caught:
             await exports.submit(a_query(), deadline_s=0.1)
         assert caught.value.request_id is None
+        assert not getattr(caught.value, "__notes__", ())
         assert service.count("submit") == 1
 
 

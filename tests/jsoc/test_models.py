@@ -6,8 +6,9 @@ import pickle
 
 import pytest
 
-from aurora_async.jsoc import AddressStatus, Keyword, KeywordType, PendingExports, Segment, SeriesInfo
+from aurora_async.jsoc import AddressStatus, Keyword, KeywordType, PendingExports, Segment, SeriesInfo, SeriesName
 from aurora_async.jsoc.models import Members
+from aurora_async.transfer.tables import Records
 
 KEYWORDS = Members(
     [
@@ -63,7 +64,41 @@ def test_a_structure_survives_pickling() -> None:
     again = pickle.loads(pickle.dumps(info))
     assert again == info
     assert again.segments["IMAGE"].name == "image"
-    assert repr(info).count("<5>") == 1  # not four hundred keywords in a traceback
+
+
+def test_a_structure_is_one_line_and_a_page() -> None:
+    """Not four hundred keywords in a traceback; in a notebook all there is to it."""
+    segments = Members([Segment("image", note="<b>")], record_type=Segment)
+    info = SeriesInfo(name="aia.lev1", note="AIA & more", keywords=KEYWORDS, segments=segments, primekeys=("T_REC",))
+    assert repr(info) == "<SeriesInfo aia.lev1: 5 keywords, 1 segment; T_REC>"
+    assert repr(segments) == "<1 segment: image>"
+    page = info._repr_html_()
+    assert all(part in page for part in ("AIA &amp; more", "5 keywords", "1 segment", "&lt;b&gt;", "QUALITY"))
+    assert repr(SeriesInfo(name="su.x")) == "<SeriesInfo su.x: 0 keywords, 0 segments; no primary keys>"
+
+
+def test_a_list_of_series_shows_what_is_told() -> None:
+    """The plain list tells no notes: a column of nothing would only take room."""
+    names = Records([SeriesName("hmi.M_720s"), SeriesName("hmi.V_45s")], record_type=SeriesName)
+    page = names._repr_html_()
+    assert "2 series" in page and "primekeys" not in page
+    noted = Records([SeriesName("hmi.M_720s", "magnetograms")], record_type=SeriesName)._repr_html_()
+    assert "1 series" in noted and "magnetograms" in noted
+
+
+@pytest.mark.parametrize(
+    ("pending", "text"),
+    [
+        (PendingExports("me@x.org", 1, "nothing is pending"), "<PendingExports of me@x.org: none>"),
+        (
+            PendingExports("me@x.org", 2, "…", ("JSOC_1", "JSOC_2")),
+            "<PendingExports of me@x.org: pending JSOC_1, JSOC_2>",
+        ),
+    ],
+)
+def test_what_is_pending_is_one_line(pending: PendingExports, text: str) -> None:
+    """The service's wording says it all again."""
+    assert repr(pending) == text
 
 
 @pytest.mark.parametrize(

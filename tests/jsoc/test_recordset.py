@@ -210,6 +210,12 @@ def test_an_error_points_at_the_character(text: str, position: int, reason: str)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
+def test_a_day_with_slashes_is_told_of() -> None:
+    """The one mistake of those who write times for sunpy."""
+    with pytest.raises(RecordSetError, match=r"a day is 2021\.07\.03 or 2021-07-03; / begins a duration"):
+        parse_record_set("aia.lev1_euv_12s[2021/07/03]")
+
+
 def test_a_long_record_set_is_shown_around_the_error() -> None:
     """A list of a thousand numbers would push the caret out of sight."""
     text = f"hmi.m_720s[:{','.join(f'#{number}' for number in range(1000))}x]"

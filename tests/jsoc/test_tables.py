@@ -12,6 +12,7 @@ import pytest
 
 from aurora_async.errors import InvalidInput
 from aurora_async.jsoc import KeywordColumn, KeywordType, RecordSet, RecordTable, SegmentColumn, TaiTime, Value
+from aurora_async.jsoc.tables import PackedTexts
 
 TIMES = ["2016.04.01_06:00:00.25_TAI", "2016.04.01_06:12:00_TAI", None, "2017.01.01_00:00:36.50_TAI"]
 
@@ -99,6 +100,56 @@ def test_a_table_shows_its_size_and_its_columns() -> None:
     assert "30 records" in page
     assert page.count("&lt;b&gt;") == 10
     assert "<b></td>" not in page
+
+
+def test_a_view_shows_all_digits() -> None:
+    """An exposure of 1.99962 s is one below 2 s, and must not read 2.00."""
+    exposures = KeywordColumn(name="EXPTIME", type=KeywordType.DOUBLE, values=[1.99962, 0.000012, 123456.789])
+    page = RecordTable(RecordSet.of("su.test"), keywords={"EXPTIME": exposures}, recnums=[1, 2, 3])._repr_html_()
+    assert all(f">{text}<" in page for text in ("1.99962", "1.2e-05", "123456.789"))
+
+
+def test_a_printed_table_shows_its_rows_aligned() -> None:
+    """Times as the service prints them; what is missing says so."""
+    assert str(a_table()).splitlines() == [
+        "4 records of hmi.M_720s",
+        "T_OBS                        CAMERA  EXPTIME  OBJECT   magnetogram",
+        "2016.04.01_06:00:00.25_TAI        1      1.5  Å        /SUM1/D1/S00000/m.fits",
+        "2016.04.01_06:12:00.00_TAI        3      2.5  b        MISSING",
+        "MISSING                           3  MISSING  MISSING  /SUM1/D1/S00002/m.fits",
+        "2017.01.01_00:00:36.50_TAI  MISSING      0.5  d        /SUM1/D1/S00003/m.fits",
+    ]
+
+
+def test_a_long_table_is_printed_in_two_ends_and_a_wide_one_in_part() -> None:
+    """A screen holds no million rows, and no four hundred keywords."""
+    columns = {f"K{at}": KeywordColumn(name=f"K{at}", values=["x" * 99] * 30) for at in range(20)}
+    first, *lines = str(RecordTable(RecordSet.of("su.test"), keywords=columns, recnums=range(30))).splitlines()
+    assert first == "30 records of su.test"
+    assert [line[0] for line in lines] == ["K", *"xxxxx", "…", *"xxxxx"]
+    assert all(line.endswith("  …") for line in lines)
+    assert "x" * 60 not in lines[1]
+    assert str(RecordTable(RecordSet.of("su.test"), keywords={}, recnums=[7])) == "1 record of su.test"
+
+
+def test_primary_keys_that_nobody_asked_for_name_the_records() -> None:
+    """Also of some of the rows; a key without a value names nothing, so the number does."""
+    keys = {"T_REC": PackedTexts(["2016.04.01_TAI", "", "2016.04.03_TAI", "2016.04.04_TAI"])}
+    table = a_table(unseen_keys=keys)
+    assert table.columns == a_table().columns
+    assert table[0].name == "hmi.M_720s[2016.04.01_TAI][1]"
+    assert table[[2, 1]].names == ("hmi.M_720s[2016.04.03_TAI][3]", "hmi.M_720s[:#8]")
+    assert str(a_table(unseen_keys=keys, recnums=[None] * 4)[:1].subset()) == "hmi.M_720s[2016.04.01_TAI][1]"
+
+
+def test_packed_texts_are_found_in_any_order() -> None:
+    """Across the packs they are kept in."""
+    texts = [f"record {number}" for number in range(2000)]
+    packed = PackedTexts(texts[:700])
+    packed.extend(texts[700:])
+    assert len(packed) == 2000
+    assert [packed[at] for at in range(2000)] == texts
+    assert [packed[at] for at in (1999, 0, 511, 512, 700)] == [texts[at] for at in (1999, 0, 511, 512, 700)]
 
 
 # Parts ----------------------------------------------------------------------------------------------------------------

@@ -361,6 +361,23 @@ def test_published_slot_times_are_whole_steps_apart(epoch: str, step_s: int, tim
     assert [(TaiTime.parse(text) - TaiTime.parse(epoch)) % step_s for text in times] == [0] * len(times)
 
 
+@pytest.mark.parametrize("text", ["2014/01/01 00:10", "2014/1/1T00:10:00", " 2014/01/01_00:10Z "])
+def test_a_day_with_slashes_is_taken(text: str) -> None:
+    """As sunpy's users write it; the service would read a duration."""
+    assert TaiTime.of(text) == TaiTime.parse("2014-01-01T00:10:00Z")
+    assert TaiTime.of("2014/01/01") == TaiTime.parse("2014.01.01_00:00:00_UTC")
+    with pytest.raises(InvalidInput, match="2014-01-01 00:00"):
+        TaiTime.of("01/02/2014")
+
+
+@given(integers(-(10**14), 10**15))
+def test_the_repr_of_an_instant_is_that_instant(microseconds: int) -> None:
+    """What a session shows can be pasted back; to the microsecond, which is what it shows."""
+    when = TaiTime(microseconds / 1e6)
+    assert abs(eval(repr(when)) - when) < 1e-6
+    assert repr(TaiTime.parse("2021.07.03_14:28:02.09_TAI")) == "TaiTime('2021.07.03_14:28:02.09_TAI')"
+
+
 def test_an_instant_is_printed_in_full_and_pickled() -> None:
     """`str` loses nothing above a microsecond; worker processes get the same instant."""
     time = TaiTime.parse("2021-07-03T14:25:05.84Z")

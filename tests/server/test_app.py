@@ -32,6 +32,8 @@ async def test_the_front_page_says_what_this_is(serve: Any) -> None:
         assert answer.status == 200
         assert answer.content_type == "text/html"
     assert "not AuroraX itself, and not JSOC" in text
+    assert '<meta name="viewport"' in text
+    assert "<td>hmi.V_45s</td><td>T_REC, CAMERA</td>" in text
     assert "Swarm A" in text and client.base_url in text
     assert f'cgi_baseurl="{client.base_url}/cgi-bin/ajax/"' in text and "demo@example.com" in text
 

@@ -27,7 +27,16 @@ Handler = Callable[[web.Request, dict[str, str]], Awaitable[web.StreamResponse |
 
 EMAIL = "somebody@example.com"
 FOLDER = "/SUM7/D42/S00000"
-FITS = b"SIMPLE  =                    T".ljust(2880) + bytes(2880)
+
+
+def a_fits(data: bytes = b"") -> bytes:
+    """A whole FITS file with these values."""
+    cards = [b"SIMPLE  =                    T", b"BITPIX  =                    8", b"NAXIS   =                    1"]
+    cards += [b"NAXIS1  = %20d" % len(data), b"END"]
+    return b"".join(card.ljust(80) for card in cards).ljust(2880) + data + bytes(-len(data) % 2880)
+
+
+FITS = a_fits(bytes(2880))
 
 
 def a_query(record_set: str = "hmi.M_720s[2020.01.01_TAI][1]", **changes: Any) -> ExportQuery:

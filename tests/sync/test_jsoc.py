@@ -19,7 +19,7 @@ import pytest
 from support.processes import ENVIRON
 
 from aurora_async import jsoc, sync
-from aurora_async.errors import InvalidInput, RequestError
+from aurora_async.errors import InvalidInput, InvalidQuery, RequestError
 from aurora_async.jsoc import ExportQuery, NoSuchSeries
 from aurora_async.jsoc import attrs as a
 from aurora_async.sync import Export, Jsoc
@@ -30,7 +30,7 @@ EMAIL = "demo@example.com"
 # What is used inside the package.
 INTERNAL = {"list_files", "fetch", "knows", "submit_until"}
 # What the facade takes and gives instead of what only a loop can use.
-PLAIN = {"Iterable[ExportQuery] | AsyncIterable[ExportQuery]": "Iterable[ExportQuery]"}
+PLAIN = {"Iterable[Exportable] | AsyncIterable[Exportable]": "Iterable[Exportable]"}
 
 
 @pytest.fixture
@@ -142,6 +142,15 @@ def test_a_run_of_exports(client: Jsoc, tmp_path: Path) -> None:
     assert sorted(one.index for one in outcomes) == [0, 1, 2, 3]
     assert all(one.ok for one in outcomes)
     assert len(list(tmp_path.rglob("*.fits"))) == 4
+
+
+def test_a_run_takes_what_an_export_takes(client: Jsoc) -> None:
+    """Texts first of all; and says at once which one is none."""
+    with client.run(["hmi.v_45s[2013.07.03_08:42_TAI]{Dopplergram}"]) as run:
+        (outcome,) = run
+    assert outcome.ok and len(outcome.files or ()) == 1
+    with pytest.raises(InvalidQuery, match=r"exports\[1\]: 3 is no record set"):
+        client.run(["hmi.v_45s[2013.07.03_08:42_TAI]", 3])  # type: ignore[list-item]
 
 
 def test_a_search_by_attributes(client: Jsoc) -> None:

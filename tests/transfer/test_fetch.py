@@ -44,6 +44,7 @@ from aurora_async.http import Session
 from aurora_async.testing import LocalServer
 from aurora_async.transfer.fetch import Fetched, Fetcher, FetchOptions, FetchOutcome, File, fetch, fetch_many
 from aurora_async.transfer.leases import PARTS_FOLDER, Claim
+from aurora_async.transfer.origins import Origin
 from aurora_async.transfer.sink import PartFile
 from aurora_async.transfer.versions import Version
 
@@ -670,6 +671,22 @@ class TestThere:
         await Fetcher(session, FetchOptions(exists="replace")).fetch(server.url, tmp_path / "x")
         assert (tmp_path / "x").read_bytes() == DATA
 
+    @pytest.mark.parametrize(("etag", "is_kept"), [('"v2"', False), ('"v1"', True), (None, True)])
+    async def test_a_file_of_another_address_is_told_by_its_version(
+        self, session: Session, server: FileServer, tmp_path: Path, etag: str | None, is_kept: bool
+    ) -> None:
+        """Of one length, made in one second, under one name: two exports of one record, processed differently."""
+        await Fetcher(session).fetch(server.url, tmp_path / "x")
+        if Origin.noted(tmp_path / "x") is None:
+            pytest.skip("this file system keeps no attributes")
+        async with serving_file(content(SIZE, "b"), etag=etag) as other:
+            assert (await Fetcher(session).fetch(other.url, tmp_path / "x")).was_there is is_kept
+        server.etag = '"v3"'  # of its own address only length and date count: some servers have an ETag per machine
+        (tmp_path / "x").unlink()
+        await Fetcher(session).fetch(server.url, tmp_path / "x")
+        server.etag = '"v4"'
+        assert (await Fetcher(session).fetch(server.url, tmp_path / "x")).was_there
+
 
 class TestMany:
     """Several on one target."""
@@ -686,6 +703,38 @@ class TestMany:
         assert sum(not one.was_there for one in found) == 1
         assert server.sent <= SIZE + 10
         assert nothing_left(tmp_path, "x")
+
+    @pytest.mark.parametrize("notes", [True, False])
+    @pytest.mark.parametrize("exists", ["check", "replace"])
+    async def test_another_file_of_the_name_is_not_taken_for_it(
+        self, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: bool, exists: Any
+    ) -> None:
+        """Two addresses, one target, at the same time: each call has had its own bytes there."""
+        if not notes:
+            monkeypatch.setattr(Origin, "noted", lambda path: None)
+        fetcher = Fetcher(session, FetchOptions(exists=exists))
+        other = content(SIZE + 1, "b")
+        async with serving_file(DATA) as one, serving_file(other) as two:
+            one.wait_s = lambda number, at: 0.02
+            first = asyncio.create_task(fetcher.fetch(one.url, tmp_path / "x"))
+            while not one.sent:
+                await asyncio.sleep(0.001)
+            found = await fetcher.fetch(two.url, tmp_path / "x")
+            assert (await first).sha256 == hashlib.sha256(DATA).hexdigest()
+        assert found.sha256 == hashlib.sha256(other).hexdigest()
+        assert (tmp_path / "x").read_bytes() == other
+
+    async def test_skip_keeps_whatever_came_first(self, session: Session, tmp_path: Path) -> None:
+        """As it keeps what was there all along."""
+        fetcher = Fetcher(session, FetchOptions(exists="skip"))
+        async with serving_file(DATA) as one, serving_file(content(SIZE + 1, "b")) as two:
+            one.wait_s = lambda number, at: 0.02
+            first = asyncio.create_task(fetcher.fetch(one.url, tmp_path / "x"))
+            while not one.sent:
+                await asyncio.sleep(0.001)
+            assert (await fetcher.fetch(two.url, tmp_path / "x")).was_there
+            await first
+        assert (tmp_path / "x").read_bytes() == DATA
 
     async def test_when_the_first_is_cancelled_the_next_goes_on(
         self, session: Session, server: FileServer, tmp_path: Path

@@ -391,6 +391,25 @@ def test_a_view_shows_both_ends_and_the_count() -> None:
     assert html.count("601.00") == 1
 
 
+def test_a_class_says_how_its_records_are_counted_and_what_is_left_out() -> None:
+    """`6 series` reads better than the name of a class; a column of nothing says nothing."""
+
+    @table(noun="stop", hides_empty=True)
+    @attrs.frozen
+    class Stop:
+        name: str
+        note: str | None = None
+
+    stops = Records([Stop("a"), Stop("b")], record_type=Stop)
+    assert [repr(stops), repr(stops[:1]), repr(stops[:0])] == [
+        "<Records: 2 stops>",
+        "<Records: 1 stop>",
+        "<Records: no stops>",
+    ]
+    assert "note" not in stops._repr_html_().partition("<table>")[2]
+    assert "<th>note</th>" in Records([Stop("a"), Stop("b", "here")], record_type=Stop)._repr_html_()
+
+
 def test_a_view_of_few_shows_all_without_a_gap() -> None:
     """Eleven rows take no more room than ten and a gap."""
     html = Records([Place(f"n{number}") for number in range(11)], record_type=Place)._repr_html_()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 from support.exporting import a_tar
 
-from aurora_async.errors import TargetExists, WrongContent
-from aurora_async.transfer.untar import Member, extract, members
+from aurora_async.errors import TargetExists, TargetNotWritable, WrongContent
+from aurora_async.transfer.untar import Archive, Member
 
 
 def header(kind: bytes, **fields: object) -> tarfile.TarInfo:
@@ -23,6 +24,12 @@ def header(kind: bytes, **fields: object) -> tarfile.TarInfo:
     return made
 
 
+async def members(path: Path) -> tuple[Member, ...]:
+    """The files of an archive."""
+    async with Archive(path) as archive:
+        return await archive.members()
+
+
 def packed(folder: Path, data: bytes) -> Path:
     path = folder / "packed.tar"
     path.write_bytes(data)
@@ -32,13 +39,31 @@ def packed(folder: Path, data: bytes) -> Path:
 async def test_files_come_out_as_they_went_in(tmp_path: Path) -> None:
     """Names, bytes and digests; folders around them are no files."""
     large = bytes(range(256)) * 80_000  # more than one piece
-    archive = packed(tmp_path, a_tar(("./sub", header(tarfile.DIRTYPE)), ("./sub/a.fits", large), ("b.txt", b"")))
-    first, second = await members(archive)
-    assert [first.name, second.name] == ["sub/a.fits", "b.txt"]
-    saved = await extract(archive, first, tmp_path / "out" / "a.fits")
-    assert saved.path.read_bytes() == large
-    assert saved.sha256 == hashlib.sha256(large).hexdigest()
-    assert (await extract(archive, second, tmp_path / "out" / "b.txt")).bytes == 0
+    data = a_tar(("./sub", header(tarfile.DIRTYPE)), ("./sub/a.fits", large), ("b.txt", b""))
+    async with Archive(packed(tmp_path, data)) as archive:
+        first, second = await archive.members()
+        assert [first.name, second.name] == ["sub/a.fits", "b.txt"]
+        saved = await archive.extract(first, tmp_path / "out" / "a.fits")
+        assert saved.path.read_bytes() == large
+        assert saved.sha256 == hashlib.sha256(large).hexdigest()
+        assert (await archive.extract(second, tmp_path / "out" / "b.txt")).bytes == 0
+
+
+async def test_what_takes_its_name_meanwhile_is_not_read(tmp_path: Path) -> None:
+    """A file of the archive's own name, taken out of it, for example."""
+    path = packed(tmp_path, a_tar(("packed.tar", b"E" * 20_000), ("a.2d", b"R" * 3000)))
+    async with Archive(path) as archive:
+        first, second = await archive.members()
+        await archive.extract(first, path)
+        await archive.extract(second, tmp_path / "a.2d")
+    assert path.read_bytes() == b"E" * 20_000
+    assert (tmp_path / "a.2d").read_bytes() == b"R" * 3000
+
+
+async def test_an_archive_that_is_not_there_is_told_as_ours(tmp_path: Path) -> None:
+    """Whoever handles the errors of this package handles this one."""
+    with pytest.raises(TargetNotWritable):
+        await members(tmp_path / "gone.tar")
 
 
 @pytest.mark.parametrize("name", ["../x.fits", "a/../../x.fits", "/etc/x.fits", "a\\..\\x.fits", "a\nb.fits"])
@@ -105,22 +130,67 @@ async def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
 
 async def test_an_archive_that_shrinks_meanwhile_leaves_nothing(tmp_path: Path) -> None:
     """A file under its name is whole."""
-    archive = packed(tmp_path, a_tar(("a.fits", bytes(4096))))
-    (member,) = await members(archive)
-    archive.write_bytes(archive.read_bytes()[:2048])
-    with pytest.raises(WrongContent, match=r"ends within 'a\.fits'"):
-        await extract(archive, member, tmp_path / "a.fits")
+    path = packed(tmp_path, a_tar(("a.fits", bytes(4096))))
+    async with Archive(path) as archive:
+        (member,) = await archive.members()
+        os.truncate(path, 2048)
+        with pytest.raises(WrongContent, match=r"ends within 'a\.fits'"):
+            await archive.extract(member, tmp_path / "a.fits")
     assert [path.name for path in tmp_path.iterdir()] == ["packed.tar"]
 
 
 async def test_an_existing_file_is_not_replaced_unless_asked(tmp_path: Path) -> None:
     """`overwrite=False` is what a batch that must not lose anything says."""
-    archive = packed(tmp_path, a_tar(("a.fits", b"new")))
     target = tmp_path / "a.fits"
     target.write_bytes(b"old")
-    (member,) = await members(archive)
-    with pytest.raises(TargetExists):
-        await extract(archive, member, target, overwrite=False)
-    assert target.read_bytes() == b"old"
-    await extract(archive, Member(member.name, member.offset, member.size), target)
+    async with Archive(packed(tmp_path, a_tar(("a.fits", b"new")))) as archive:
+        (member,) = await archive.members()
+        with pytest.raises(TargetExists):
+            await archive.extract(member, target, overwrite=False)
+        assert target.read_bytes() == b"old"
+        await archive.extract(Member(member.name, member.offset, member.size), target)
     assert target.read_bytes() == b"new"
+
+
+def raw(name: str, content: bytes, kind: bytes = tarfile.REGTYPE, size: int | None = None) -> bytes:
+    """A header and what follows it, to the letter."""
+    made = header(kind, size=len(content) if size is None else size)
+    made.name = name
+    return made.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
+
+
+def attributes(**values: str) -> bytes:
+    """An extended header that says these of the next file."""
+    lines = b""
+    for name, value in values.items():
+        line = f" {name.replace('__', '.')}={value}\n"
+        length = next(n for n in range(1000) if len(f"{n}{line}") == n)
+        lines += f"{length}{line}".encode()
+    return raw("pax", lines, tarfile.XHDTYPE)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        raw("././@LongLink", b"abcd\0", tarfile.GNUTYPE_LONGNAME) * 2000,
+        attributes(comment="x") * 2000,
+        attributes(size=str(10**30)),
+        attributes(size="-512"),
+        attributes(GNU__sparse__major="0", GNU__sparse__map="a,b", GNU__sparse__size="5"),
+        attributes(GNU__sparse__major="1", GNU__sparse__minor="0"),
+        raw("pax", b"999999999999999999999 a=b\n".ljust(512, b"x"), tarfile.XHDTYPE),
+    ],
+    ids=["long names", "chain", "huge", "below nothing", "sparse map", "sparse file", "long record"],
+)
+async def test_headers_that_make_no_sense_are_refused(tmp_path: Path, data: bytes) -> None:
+    """As one error of ours, whatever they make tarfile stumble over."""
+    with pytest.raises(WrongContent):
+        await members(packed(tmp_path, data + raw("a.fits", b"x" * 1024) + bytes(1024)))
+
+
+async def test_a_header_does_not_take_all_memory(tmp_path: Path) -> None:
+    """Names and attributes are read in one piece; gigabytes of them can be sent packed, or lie in a sparse file."""
+    path = packed(tmp_path, raw("././@LongLink", b"", tarfile.GNUTYPE_LONGNAME, size=1 << 30))
+    os.truncate(path, 2 << 30)
+    with pytest.raises(WrongContent, match=r"a header of 1,073,741,8\d\d bytes"):
+        await members(path)

@@ -38,6 +38,11 @@ class Catalog:
         """Return all listed series, sorted without regard to case."""
         return list(self._listed.values())
 
+    def with_records(self) -> Sequence[Series]:
+        """Return the series that have records."""
+        found = [self.series(name) for name in sorted(self._defined, key=str.lower)]
+        return [series for series in found if series is not None and len(series.positions)]
+
     def series(self, name: str) -> Series | None:
         """Return a series, whatever the case of its name; None if there is none of that name."""
         name = name.lower()

@@ -95,6 +95,7 @@ def _keywords(
     sets = _data("keywords")["sets"]
     rows = [KeywordDef(*row) for name in definition["keywords"] for row in sets[name]]
     dropped, linked, steps = definition.get("drop", ()), definition.get("linked"), definition.get("slot_step", {})
+    defaults = definition.get("defaults", {})
     aliases = []
     for keyword in rows:
         if keyword.name in dropped:
@@ -102,6 +103,8 @@ def _keywords(
         key, _, helper = keyword.name.rpartition("_")
         if key in steps and helper in ("step", "round"):
             keyword = attrs.evolve(keyword, default=steps[key][helper == "round"])
+        if keyword.name in defaults:
+            keyword = attrs.evolve(keyword, default=defaults[keyword.name])
         alias = re.match(r"\[([^]]+)\]", keyword.note)
         if alias and definition.get("hide_alias"):
             keyword = attrs.evolve(keyword, note=keyword.note[alias.end() :].strip())

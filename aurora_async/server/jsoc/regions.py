@@ -41,6 +41,8 @@ _SEEN = (
 )
 # Slots in which a region is followed: as published, or so that as many are there as is published (3581), or one (7401).
 _LENGTHS = {3581: 84, 3604: 1336, 4864: 1100, 7401: 600}
+# The great ones are seen from limb to limb.
+_LENGTHS |= {377: 1300, 1449: 1300, 4698: 1300, 7115: 1300, 11149: 1300}
 # NOAA's number for an active region that came into view then; those of 377, 1449, 4698, 4864, 7115 and 11149 are real.
 _NUMBERED = (
     ("2010.05.01_00:00:00_TAI", 11066),
@@ -76,8 +78,8 @@ def _numbered(patches: Sequence[Patch]) -> Iterator[Patch]:
     given = 0
     for patch in patches:
         due = math.floor(np.interp(patch.slots.start, slots, numbers))
-        yield patch if due == given else attrs.evolve(patch, active_region=due)
-        given = due
+        yield attrs.evolve(patch, active_region=due) if due > given else patch
+        given = max(due, given)
 
 
 def _definitive() -> Sequence[Patch]:

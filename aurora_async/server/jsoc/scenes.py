@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Frame", "Picture", "Pixels", "fitted", "reduced", "scene"]
+__all__ = ["Frame", "Picture", "Pixels", "fitted", "reduced", "scene", "unrolled"]
 
 Pixels = NDArray[np.float64]
 
@@ -124,12 +124,13 @@ def fitted(pixels: Pixels, least: float, mean: float, most: float) -> Pixels:
     if not (low < high and least < mean < most):
         return pixels
     share = (pixels - low) / (high - low)
+    there = share[np.isfinite(share)]
     wanted = (mean - least) / (most - least)
     # The mean falls as the power grows: halve the interval that it is in.
     below, above = -6.0, 6.0
-    for _ in range(40):
+    for _ in range(26):
         middle = (below + above) / 2
-        if np.nanmean(share ** (2.0**middle)) > wanted:
+        if np.mean(there ** (2.0**middle)) > wanted:
             below = middle
         else:
             above = middle
@@ -143,7 +144,7 @@ class _Place:
         if frame.is_disk:
             self.x, self.y = x / frame.radius, y / frame.radius
         elif frame.meridian_deg is not None:
-            longitude, latitude = _unrolled(x - frame.crval[0], y - frame.crval[1], math.radians(frame.crval[1]))
+            longitude, latitude = unrolled(x - frame.crval[0], y - frame.crval[1], math.radians(frame.crval[1]))
             west = longitude + math.radians(frame.crval[0] - frame.meridian_deg)
             self.x, self.y = np.cos(latitude) * np.sin(west), np.sin(latitude)
         else:
@@ -177,7 +178,7 @@ class _Place:
         return total
 
 
-def _unrolled(x: Pixels, y: Pixels, latitude: float) -> tuple[Pixels, Pixels]:
+def unrolled(x: Pixels, y: Pixels, latitude: float) -> tuple[Pixels, Pixels]:
     """Return longitude from the middle and latitude (radians) of a cylindrical equal-area map around a latitude."""
     turn, height = np.radians(x), np.clip(np.radians(y), -1, 1)
     width = np.sqrt(1 - height**2)
@@ -240,7 +241,8 @@ def _bitmap(place: _Place, rng: np.random.Generator) -> Pixels:
     marks = _activity(place, rng)
     if place.region is None:
         return marks
-    is_inside = np.hypot((place.x - place.region[0]) / 0.12, (place.y - place.region[1]) / 0.06) < 1
+    down, across = (np.linspace(-1, 1, length) for length in place.x.shape)
+    is_inside = np.hypot(down[:, None], across[None, :]) < 1
     return np.where(is_inside & (marks > 0), marks + 32, marks)
 
 

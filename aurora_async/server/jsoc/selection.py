@@ -122,9 +122,11 @@ class _Selection:
             while batch := list(islice(positions, _BATCH)):
                 tried += len(batch)
                 if tried > _MOST_TRIED:
+                    has_range = any(choice is not None for choice in self.choices) or self.recnums is not None
+                    advice = "take a shorter range" if has_range else "name a range of the prime keys as well"
                     raise RecordSetProblem(
                         f"too many records: the condition is tried on more than {_MOST_TRIED} of {self.series.name};"
-                        " take a shorter range"
+                        f" {advice}"
                     )
                 records = [Record(self.catalog, self.series, position) for position in batch]
                 for place in conditions.met(records):

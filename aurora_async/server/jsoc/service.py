@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from aurora_async.server.jsoc.addresses import Addresses
@@ -11,6 +12,7 @@ from aurora_async.server.jsoc.exports import Exports
 from aurora_async.server.jsoc.fetch import FetchRoutes
 from aurora_async.server.jsoc.info import InfoRoutes
 from aurora_async.server.jsoc.settings import JsocSettings
+from aurora_async.server.jsoc.structure import Series
 from aurora_async.server.site import Routes
 from aurora_async.server.store import Store
 
@@ -31,6 +33,10 @@ class JsocService:
             settings,
             self._addresses.refusal,
         )
+
+    def series(self) -> Sequence[Series]:
+        """Return the series that have records."""
+        return self._catalog.with_records()
 
     def resume(self) -> None:
         """Go on with the exports that a former service has left unfinished."""

@@ -47,7 +47,7 @@ def _slowly(record: Record, name: str, value: float, spread: float) -> float:
     phase = math.tau * zlib.crc32(f"{record.series.name} {name}".encode()) / 2**32
     turn = math.tau * record.when.seconds / 86_400
     wave = 0.5 * math.sin(2.7 * turn + phase) + 0.4 * math.sin(0.37 * turn + 2 * phase)
-    return value + spread * (wave + 0.01 * (2 * chance(record, name) - 1))
+    return value + spread * (wave + 0.004 * (2 * chance(record, name) - 1))
 
 
 def how(series: Series, name: str) -> How | None:
@@ -88,7 +88,11 @@ def _statistics(mean: Callable[[Record], float], rms: float, low: float, high: f
         return lambda record: _slowly(record, name, value, spread) if record.has_image else None
 
     def off_mean(name: str, off: float) -> How:
-        return lambda record: mean(record) + _slowly(record, name, off, off / 20) if record.has_image else None
+        def value(record: Record) -> Value:
+            middle = record.value("DATAMEAN")  # which may be published
+            return middle + _slowly(record, name, off, off / 20) if isinstance(middle, float) else None
+
+        return value
 
     found: dict[str, How] = {}
     for least, most, median, middle, deviation, skewness, kurtosis in (OF_IMAGE, OF_DISK):
@@ -96,12 +100,12 @@ def _statistics(mean: Callable[[Record], float], rms: float, low: float, high: f
             least: off_mean(least, low),
             most: off_mean(most, high),
             median: off_mean(median, rms / 100),
-            middle: lambda record: mean(record) if record.has_image else None,
+            middle: lambda record: record.value("DATAMEAN"),
             deviation: about(deviation, rms, rms / 50),
             skewness: about(skewness, 0.0, 0.2),
             kurtosis: about(kurtosis, 3.0, 1.0),
         }
-    return found
+    return found | {"DATAMEAN": lambda record: mean(record) if record.has_image else None}
 
 
 def _constant(value: Value) -> How:
@@ -174,7 +178,7 @@ _CONTENT: Mapping[str, _Content] = {
     "LINEWIDTH": (lambda record: _slowly(record, "mean", 101.0, 1.0), 6.0, -40.0, 80.0),
 }
 _NORMALIZED: _Content = (lambda record: _slowly(record, "mean", 0.98, 0.01), 0.05, -0.8, 0.3)
-_OTHER: _Content = (lambda record: _slowly(record, "mean", 90.0, 5), 30.0, -90.0, 4900.0)
+_OTHER: _Content = (lambda record: _slowly(record, "mean", 90.0, 5), 30.0, -80.0, 4900.0)
 
 
 @lru_cache
@@ -185,9 +189,8 @@ def _statistics_of(content: str) -> dict[str, How]:
 def _statistic(name: str) -> How:
     def value(record: Record) -> Value:
         said = record.series.constants
-        return _statistics_of("normalized" if said.get("BUNIT") == "normalized" else said.get("CONTENT", ""))[name](
-            record
-        )
+        content = "normalized" if said.get("BUNIT") == "normalized" else said.get("CONTENT", "")
+        return _statistics_of(content)[name](record)
 
     return value
 
@@ -363,10 +366,6 @@ _HARP: dict[str, How] = {
 
 _CEA: dict[str, How] = {
     **_HARP,
-    "CTYPE1": _constant("CRLN-CEA"),
-    "CTYPE2": _constant("CRLT-CEA"),
-    "CUNIT1": _constant("degree"),
-    "CUNIT2": _constant("degree"),
     "CDELT1": _constant(_CEA_DEG),
     "CDELT2": _constant(_CEA_DEG),
     "CRPIX1": _cea_middle(0),

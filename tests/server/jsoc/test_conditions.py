@@ -96,6 +96,8 @@ def test_a_condition_on_a_whole_series_is_given_up(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("aurora_async.server.jsoc.selection._MOST_TRIED", 5000)
     with pytest.raises(RecordSetProblem, match="name a range of the prime keys"):
         CATALOG.count("hmi.v_45s[? QUALITY < 0 ?]")
+    with pytest.raises(RecordSetProblem, match="take a shorter range"):
+        CATALOG.count("hmi.v_45s[2014.01.01_TAI/10d][? QUALITY < 0 ?]")
     assert len(CATALOG.open("hmi.v_45s[? QUALITY = 0 ?]", n=3)) == 3
 
 

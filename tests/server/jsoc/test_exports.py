@@ -284,6 +284,19 @@ async def test_an_export_is_accepted_then_pending_then_done(serve: Any) -> None:
         assert done["keywords"] == "**IN FITS FILES**"
 
 
+@pytest.mark.parametrize("protocol", ["as-is", "fits", "png"])
+async def test_the_size_of_what_is_made_is_that_of_its_files(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    """The first answer reckons with the real files; what is made is smaller, and of several forms."""
+    monkeypatch.setattr("aurora_async.server.jsoc.making._MEGABYTE", 100)
+    async with serve() as asker:
+        made = await asker.export("hmi.sharp_720s[4864][2014.11.26_TAI/8d@2d]{magnetogram,bitmap}", protocol=protocol)
+        files = await asker.files(made)
+    assert len(files) == 8
+    assert int(made["size"]) == sum(map(len, files.values())) // 100
+
+
 async def test_files_as_they_are_stored_get_names_and_a_list_of_keywords(serve: Any) -> None:
     """Nine files again, under names by the pattern, and beside them what their headers do not say."""
     async with serve() as asker:

@@ -352,7 +352,7 @@ async def test_slashes_are_escaped_on_the_wire(serve: Serve) -> None:
         ("jsoc_fetch", {"op": "exp_request", "ds": "hmi.é[1]", "notify": ADDRESS}),
     ],
 )
-async def test_answers_are_ascii_whatever_was_asked(serve: Serve, program: str, parameters: dict[str, str]) -> None:
+async def test_answers_are_ascii_whatever_was_asked(serve: Serve, program: str, parameters: dict[str, Any]) -> None:
     """What is repeated of a request is escaped, in documents and in long lists, which are written in another way."""
     async with serve() as jsoc:
         answer = await jsoc.cgi(program, **parameters)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from aurora_async.jsoc.times import TaiTime
 from aurora_async.server.jsoc.catalog import Catalog
 from aurora_async.server.jsoc.orbit import AU_M, view
 from aurora_async.server.jsoc.records import Record
+from aurora_async.server.jsoc.regions import patches
 
 FACTS = json.loads((Path(__file__).parents[2] / "facts" / "jsoc_records.json").read_text())
 CATALOG = Catalog()
@@ -214,3 +217,53 @@ def test_what_is_missing_is_said() -> None:
     assert record.text("FOO") == "Invalid KeyLink"
     assert record.text("CAL_FSN") == "MISSING"
     assert record.value("FOO") is None and record.value("CAL_FSN") is None
+
+
+# Means and regions ----------------------------------------------------------------------------------------------------
+
+
+def steps(text: str, keyword: str) -> list[float]:
+    """Return how much a keyword changes from one record to the next."""
+    found = [float(record.text(keyword)) for record in CATALOG.open(text)]
+    return [after - before for before, after in pairwise(found)]
+
+
+def test_means_follow_the_spacecraft_smoothly() -> None:
+    """45 s apart, the mean of Dopplergrams changes as OBS_VR does, and that of intensities by 0.01 % at most."""
+    hour = "[2014.01.01_06:00_TAI/1h]"
+    changes = zip(*(steps(f"hmi.v_45s{hour}", name) for name in ("DATAMEAN", "OBS_VR")), strict=True)
+    assert all(abs(mean - speed) < 0.5 for mean, speed in changes)
+    assert all(abs(step) < 4.5 for step in steps(f"hmi.ic_45s{hour}", "DATAMEAN"))
+
+
+def test_large_values_are_printed_with_an_exponent() -> None:
+    """A flux of 22 digits would not be read by anyone."""
+    flux = only("hmi.sharp_cea_720s[4864][2014.11.30_TAI]").text("USFLUX")
+    assert re.fullmatch(r"\d\.\d{6}e\+21", flux)
+
+
+@pytest.mark.parametrize(
+    ("harp", "number"), [(377, 11158), (1449, 11429), (4698, 12192), (4864, 12222), (7115, 12673), (11149, 13664)]
+)
+def test_famous_regions_have_their_numbers(harp: int, number: int) -> None:
+    """Of HARP and of NOAA."""
+    record = CATALOG.open(f"hmi.sharp_720s[{harp}]", n=1)[0]
+    assert (record.text("NOAA_AR"), record.text("NOAA_ARS"), record.text("NOAA_NUM")) == (str(number), str(number), "1")
+
+
+@pytest.mark.parametrize("which", ["definitive", "nrt"])
+def test_numbers_of_active_regions_go_on_with_time(which: str) -> None:
+    """Each is given once, to about every fourth region."""
+    numbers = [patch.active_region for patch in patches(which)]
+    given = [number for number in numbers if number]
+    assert given == sorted(set(given))
+    assert 0.1 < len(given) / len(numbers) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("day", "number"), [("2011.02.15", 11158), ("2014.10.24", 12192), ("2014.11.30", 12222), ("2017.09.06", 12673)]
+)
+def test_a_famous_region_is_there_on_its_day(day: str, number: int) -> None:
+    """Whoever looks for the region of a great flare finds it by its number."""
+    found = CATALOG.open(f"hmi.sharp_cea_720s[][{day}_12:00_TAI][? NOAA_AR = {number} ?]")
+    assert len(found) == 1
