@@ -32,7 +32,10 @@ async def check_address(session: Session, server: JsocServer, address: str) -> A
 
 
 async def register_address(session: Session, server: JsocServer, address: str, name: str | None) -> AddressStatus:
-    """Have the service send its mail to an address it does not know; its owner replies to it."""
+    """Have the service send its mail to an address it does not know; its owner replies to it.
+
+    Sent twice, for an answer that was lost, the second finds the registration pending, and sends no mail.
+    """
     return await _about(session, server, address, {} if name is None else {"name": name})
 
 

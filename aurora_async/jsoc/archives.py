@@ -72,12 +72,16 @@ async def fetch_archive(
             found = await _Unpacking(opened, folder, options).take_out_all(wanted_names, [own_name, *names.values()])
     except WrongContent:
         if fetched.fetched_bytes or not fetched.bytes:
-            await anyio.to_thread.run_sync(fetched.path.unlink)
+            await anyio.to_thread.run_sync(_remove, fetched.path)
         raise
     if options.keep_tar or any(file.error is not None and not isinstance(file.error, NoFile) for file in found):
         return fetched.path, found
-    await anyio.to_thread.run_sync(fetched.path.unlink)
+    await anyio.to_thread.run_sync(_remove, fetched.path)
     return None, found
+
+
+def _remove(archive: Path) -> None:
+    archive.unlink(missing_ok=True)  # another process may have taken the same files, and been faster
 
 
 def _all_there(

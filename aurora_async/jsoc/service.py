@@ -69,6 +69,7 @@ def _quick_id(query: ExportQuery) -> RequestId:
 
 
 def quick_query(request_id: RequestId) -> ExportQuery:
+    """Return the query that the identifier of a quick export tells."""
     fields: dict[str, Any] = dict(parse_qsl(request_id.removeprefix(QUICK), keep_blank_values=True))
     try:
         return ExportQuery.from_document(fields | {"n": int(fields.get("n", 0))})
@@ -161,10 +162,14 @@ class ExportService:
         if known.first_look is None:
             known.first_look = anyio.current_time()
         asked = known.became or request_id
-        answer = await (self._quick_answer(asked) if asked.startswith(QUICK) else self._look(asked))
-        if asked.startswith(QUICK) and answer.request_id is not None:
-            known.became = answer.request_id
-        status = self._status(request_id, answer, anyio.current_time() - known.first_look)
+        try:
+            answer = await (self._quick_answer(asked) if asked.startswith(QUICK) else self._look(asked))
+            if asked.startswith(QUICK) and answer.request_id is not None:
+                known.became = answer.request_id
+            status = self._status(request_id, answer, anyio.current_time() - known.first_look)
+        except NoSuchExport:
+            self._forget(request_id)
+            raise
         if status.phase.is_final:
             self._forget(request_id)
         return status

@@ -557,6 +557,14 @@ async def test_nothing_is_remembered_of_what_is_over() -> None:
         assert exports.service._known == {}
 
 
+async def test_nothing_is_remembered_of_what_there_is_not() -> None:
+    """Nor of an identifier that was mistyped."""
+    async with serving_exports() as service, exports_at(service.base_url) as exports:
+        with pytest.raises(NoSuchExport):
+            await exports.resume("JSOC_20990101_001").wait()
+        assert exports.service._known == {}
+
+
 async def test_closing_the_client_gives_up_what_was_waited_for() -> None:
     """As with every other service; what was only submitted stays."""
     async with serving_exports(takes_s=LONG_S) as service:
