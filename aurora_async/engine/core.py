@@ -86,7 +86,10 @@ class Engine:
 
     def room(self, service: Named) -> Room:
         """Return the room the service has for requests of this kind."""
-        return self._rooms.setdefault(service.name, Room())
+        room = self._rooms.get(service.name)
+        if room is None:
+            room = self._rooms[service.name] = Room()
+        return room
 
     def attach(self, key: object, call_off: Callable[[], object]) -> None:
         """Note that somebody waits for a request, which is called off when the client closes."""
