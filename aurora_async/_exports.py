@@ -39,6 +39,7 @@ from aurora_async.engine import (
     Stage,
 )
 from aurora_async.engine.cluster import Cluster, open_cluster
+from aurora_async.imap import FileQuery, FileTable, Imap, ImapConfig, ProcessingInputs, SpiceQuery
 from aurora_async.jsoc import Download, Export, ExportQuery, Jsoc, JsocServer, RecordSet, RecordTable, TaiTime
 from aurora_async.times import TimeRange
 from aurora_async.transfer import Fetched, FetchOptions, FetchOutcome, File, Saved, fetch, fetch_many
@@ -70,8 +71,12 @@ __all__ = [
     "Fetched",
     "FetchedProduct",
     "File",
+    "FileQuery",
+    "FileTable",
     "Flaw",
     "GroundBlock",
+    "Imap",
+    "ImapConfig",
     "Jsoc",
     "JsocServer",
     "Limits",
@@ -84,6 +89,7 @@ __all__ = [
     "Plan",
     "PlannedSearch",
     "Polling",
+    "ProcessingInputs",
     "RecordSet",
     "RecordTable",
     "Request",
@@ -92,6 +98,7 @@ __all__ = [
     "Run",
     "Saved",
     "SpaceBlock",
+    "SpiceQuery",
     "Stage",
     "TaiTime",
     "TimeRange",

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from types import UnionType
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -58,6 +58,11 @@ def _clean_key(key: str | None) -> str | None:
     if not (key.isascii() and key.isprintable()):
         raise InvalidInput("api_key", "holds characters that no API key has")
     return key or None
+
+
+def _check_agent(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not (isinstance(value, str) and value.strip() and value.isascii() and value.isprintable()):
+        raise InvalidInput(attribute.name, f"{value!r} is no text that a header can hold")
 
 
 def _number(
@@ -147,6 +152,9 @@ class Polling:
 class Config:
     """Everything a client can be told: where the service is, who asks, and with what manners."""
 
+    api_key_header: ClassVar[str] = "x-aurorax-api-key"
+    """What the service wants its key to be sent as."""
+
     base_url: str = attrs.field(default=AURORAX_URL, converter=_clean_base_url, repr=_shown)
     api_key: str | None = attrs.field(
         default=None, converter=_clean_key, repr=lambda key: "None" if key is None else "***"
@@ -157,6 +165,8 @@ class Config:
     polling: Polling = attrs.field(factory=Polling)
     trust_environment: bool = True
     """Use HTTP(S)_PROXY, NO_PROXY and ~/.netrc."""
+    user_agent: str | None = attrs.field(default=None, validator=_check_agent)
+    """What requests say who asks, where a name other than ours changes the answers."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **changes: object) -> Config:

@@ -161,6 +161,8 @@ class HttpError(AuroraError):
 
     hint = ""
     """What the reader can do next; each subclass has its own."""
+    body = b""
+    """The answer as it came, its first 64 KiB at most."""
 
     def __init__(
         self,

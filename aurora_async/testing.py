@@ -1,4 +1,4 @@
-"""A pytest plugin: AuroraX and JSOC on this computer, going wrong on demand, for tests of programs that use them.
+"""A pytest plugin: AuroraX, JSOC and IMAP on this computer, going wrong on demand, for tests of programs that use them.
 
 It comes with the package (and needs its extra `server`); nothing has to be imported or configured.
 
@@ -25,6 +25,10 @@ Fixtures:
     jsoc_client: An open `aurora_async.Jsoc` with a registered address, otherwise like `aurora_client`. Exports are
         submitted at `*/jsoc_fetch`, and `/SUM*` are their files.
     jsoc_sync_client: An open `aurora_async.sync.Jsoc`.
+    imap_client: An open `aurora_async.Imap` with a key that sees and may do everything, and a data directory of its
+        own. Everything is at `*/imap/*`; files come from a port of their own, at `/imap/mag/*` and so on.
+    imap_sync_client: An open `aurora_async.sync.Imap`.
+    imap_config: The `aurora_async.ImapConfig` of both.
     aurora_config: The `aurora_async.Config` of all clients: they try again sooner than others. Define it yourself for
         an API key or other waits.
     aurora_server_settings: Fields of `ServiceSettings` as a dictionary, such as `{"server_time_s": 2}`. Define it
@@ -38,6 +42,7 @@ The server runs in a thread, with an event loop of its own: a test may block, an
 
 from __future__ import annotations
 
+import base64
 import fnmatch
 import inspect
 import types
@@ -52,7 +57,8 @@ import pytest
 
 if TYPE_CHECKING:
     from aurora_async import AuroraX, Config, Jsoc, sync
-    from aurora_async.server.app import LocalService
+    from aurora_async.imap import Imap, ImapConfig
+    from aurora_async.server.app import LocalService, ServiceSettings
     from aurora_async.server.faults import Fault, Faults, Seen
     from aurora_async.server.rules import FaultRule, Place
 
@@ -68,12 +74,13 @@ class LocalServer:
     """The local services in a thread: `with LocalServer() as server: … server.base_url …`.
 
     Args:
-        settings: Fields of `aurora_async.server.app.ServiceSettings`, of which `jsoc` may be a dictionary of fields of
-            `JsocSettings`. Searches are computed in threads, and exports take no time, unless they say otherwise.
+        settings: Fields of `aurora_async.server.app.ServiceSettings`, of which `jsoc` and `imap` may be
+            dictionaries of fields of `JsocSettings` and `ImapSettings`. Searches are computed in threads, and exports
+            take no time, unless they say otherwise.
     """
 
     def __init__(self, **settings: Any) -> None:
-        self._settings = {"workers": 0, "product_urls": "local", "jsoc": {}, **settings}
+        self._settings = {"workers": 0, "product_urls": "local", "jsoc": {}, "imap": {}, **settings}
         self._exits = ExitStack()
         self._service: LocalService | None = None
 
@@ -86,7 +93,7 @@ class LocalServer:
         from aurora_async.errors import MissingExtra
 
         try:
-            from aurora_async.server.app import JsocSettings, LocalService, ServiceSettings
+            from aurora_async.server.app import ImapSettings, JsocSettings, LocalService, ServiceSettings
             from aurora_async.server.rules import refuse_unknown
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
@@ -98,6 +105,9 @@ class LocalServer:
         if isinstance(jsoc := settings["jsoc"], Mapping):
             refuse_unknown(jsoc, list(inspect.signature(JsocSettings).parameters), "ServiceSettings.jsoc.")
             settings["jsoc"] = JsocSettings(**{"export_s": 0.0, "registration_s": 0.2, **jsoc})
+        if isinstance(imap := settings["imap"], Mapping):
+            refuse_unknown(imap, list(inspect.signature(ImapSettings).parameters), "ServiceSettings.imap.")
+            settings["imap"] = ImapSettings(**imap)
         service = LocalService(ServiceSettings(**settings))
         with ExitStack() as exits:
             portal = exits.enter_context(start_blocking_portal("asyncio"))
@@ -109,6 +119,11 @@ class LocalServer:
     def __exit__(self, *_: object) -> None:
         self._service = None
         self._exits.close()
+
+    @property
+    def settings(self) -> ServiceSettings:
+        """What the services were told."""
+        return self._running.settings
 
     @property
     def _running(self) -> LocalService:
@@ -125,6 +140,27 @@ class LocalServer:
     def email(self) -> str | None:
         """An address that is registered for exports, None if the settings name none."""
         return next(iter(self._running.settings.jsoc.addresses), None)
+
+    @property
+    def imap_url(self) -> str:
+        """What a client of IMAP is given: `http://127.0.0.1:PORT/imap`."""
+        return self._running.imap_url
+
+    @property
+    def imap_objects_url(self) -> str:
+        """Where IMAP's files come from and go to: another port."""
+        return self._running.imap_objects_url
+
+    @property
+    def imap_key(self) -> str | None:
+        """An API key that may do everything at IMAP, None if the settings name none."""
+        keys = self._running.settings.imap.api_keys
+        return next((key for key, scope in keys.items() if scope == "full"), None)
+
+    @property
+    def imap_token(self) -> str | None:
+        """An access token for IMAP, None if the settings name none."""
+        return next(iter(self._running.settings.imap.access_tokens), None)
 
     @property
     def faults(self) -> Faults:
@@ -178,7 +214,7 @@ class FaultScript:
     A path is a pattern in which `*` stands for anything: `*/data` are the results of searches, `*/requests/*` are these
     and their statuses, `*/search` is where they are submitted, `*/search_synchronous` is where small ones are answered
     at once (unless the client was made with `synchronous=False`), `*/jsoc_fetch` is where exports are submitted and
-    asked about, `/SUM*` are their files, `*` is everything.
+    asked about, `/SUM*` are their files, `*/imap/*` is all of IMAP, `/imap/mag/*` are files of its, `*` is everything.
 
     All take the fields of `Which` as well: `times=2` lets the first two go wrong, `nth=3` the third, `every=10` every
     tenth, `probability=0.1, seed=1` as chance has it; `each_path=True` counts each path on its own.
@@ -353,6 +389,12 @@ class FaultScript:
             which.setdefault("skip", 1)
         return self.add(path=path, version=version, kept=kept, overlook="If-Range" if mixed else (), **which)
 
+    @_worded
+    def expired_link(self, path: str, **which: Unpack[Which]) -> Fault:
+        """Refuse the link to a file of IMAP's, such as `/imap/mag/*`, as one whose time is over."""
+        body = '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>'
+        return self.add(path=path, status=403, body=body, content_type="application/xml", **which)
+
     # Searches and exports ---------------------------------------------------------------------------------------------
 
     @_worded
@@ -393,7 +435,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         # In its strict mode it takes care of its own fixtures only, and this module must not need it.
         fixtures = types.ModuleType("aurora_async.testing.asyncio")
-        for name, opening in (("aurora", _open_aurora), ("jsoc", _open_jsoc)):
+        for name, opening in (("aurora", _open_aurora), ("jsoc", _open_jsoc), ("imap", _open_imap)):
             fixtures.__dict__[name] = pytest_asyncio.fixture(opening, name=f"_{name}_client_asyncio")
         config.pluginmanager.register(fixtures, "aurora-async-asyncio")
 
@@ -457,6 +499,33 @@ def jsoc_sync_client(aurora_config: Config, aurora_server: LocalServer) -> Itera
 
 
 @pytest.fixture
+def imap_config(aurora_config: Config, aurora_server: LocalServer, tmp_path: Path) -> ImapConfig:
+    """Settings of the clients of IMAP: those of the others, with a key, and a data directory of the test's own."""
+    from aurora_async.imap import ImapConfig
+
+    logins = aurora_server.settings.imap.webpoda_logins
+    return ImapConfig(
+        base_url=aurora_server.imap_url,
+        api_key=aurora_server.imap_key,
+        webpoda_token=base64.b64encode(logins[0].encode()).decode() if logins else None,
+        data_dir=tmp_path / "imap-data",
+        timeouts=aurora_config.timeouts,
+        retries=aurora_config.retries,
+        polling=aurora_config.polling,
+        trust_environment=aurora_config.trust_environment,
+    )
+
+
+@pytest.fixture
+def imap_sync_client(imap_config: ImapConfig) -> Iterator[sync.Imap]:
+    """A blocking client of the IMAP of `aurora_server`."""
+    from aurora_async.sync import Imap
+
+    with Imap(imap_config) as client:
+        yield client
+
+
+@pytest.fixture
 def aurora_client(request: pytest.FixtureRequest) -> AuroraX:
     """A client of `aurora_server`, open in the event loop of the test."""
     client: AuroraX = _open_in_loop(request, "aurora", "AuroraX")
@@ -470,7 +539,14 @@ def jsoc_client(request: pytest.FixtureRequest) -> Jsoc:
     return client
 
 
-def _open_in_loop(request: pytest.FixtureRequest, service: str, name: str) -> Any:
+@pytest.fixture
+def imap_client(request: pytest.FixtureRequest) -> Imap:
+    """A client of the IMAP of `aurora_server`, open in the event loop of the test."""
+    client: Imap = _open_in_loop(request, "imap", "Imap", config="imap_config")
+    return client
+
+
+def _open_in_loop(request: pytest.FixtureRequest, service: str, name: str, config: str = "aurora_config") -> Any:
     """Have a client opened by whichever plugin runs the test."""
     if "anyio_backend" in request.fixturenames:
         if request.getfixturevalue("anyio_backend_name") != "asyncio":
@@ -485,7 +561,7 @@ def _open_in_loop(request: pytest.FixtureRequest, service: str, name: str) -> An
     else:
         pytest.fail(
             f"{service}_client needs pytest-asyncio, or a test that is marked with pytest.mark.anyio;"
-            f" in other tests use {service}_sync_client, or open {name}(aurora_config) yourself",
+            f" in other tests use {service}_sync_client, or open {name}({config}) yourself",
             pytrace=False,
         )
     return request.getfixturevalue(f"_{service}_client_{plugin}")
@@ -502,6 +578,13 @@ async def _open_jsoc(aurora_config: Config, aurora_server: LocalServer) -> Async
     from aurora_async import Jsoc
 
     async with _held(Jsoc(aurora_config, email=aurora_server.email)) as client:
+        yield client
+
+
+async def _open_imap(imap_config: ImapConfig) -> AsyncIterator[Imap]:
+    from aurora_async.imap import Imap
+
+    async with _held(Imap(imap_config)) as client:
         yield client
 
 
@@ -532,3 +615,4 @@ async def _held(client: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
 
 _aurora_client_anyio = pytest.fixture(_open_aurora, name="_aurora_client_anyio")
 _jsoc_client_anyio = pytest.fixture(_open_jsoc, name="_jsoc_client_anyio")
+_imap_client_anyio = pytest.fixture(_open_imap, name="_imap_client_anyio")

@@ -29,7 +29,7 @@ SERVICES = LAYERS[5]
 # The package's own `__init__` holds what applications see, so it stands above the services and below the facades.
 RANK[""] = RANK["_exports"] = RANK["aurorax"]
 # What the local services share with a service's client: the words and the wire, never the client.
-SHARED_WITH_SERVER = ("models", "filters", "wire", "keywords", "recordset", "times", "filenames")
+SHARED_WITH_SERVER = ("models", "filters", "wire", "keywords", "recordset", "times", "filenames", "vocabulary", "tdb")
 ABOVE_ALL = ("testing", "__main__")
 
 # Where a module may be imported: anywhere, or (lazily) only when a function runs.
@@ -37,11 +37,12 @@ HEAVY = {
     "numpy": {"server": "anywhere", "transfer.tables": "lazily", "plots": "lazily"},
     "PIL": {"server": "lazily"},
     "av": {"server": "lazily"},
+    "cdflib": {"server": "lazily"},
     "astropy": {"jsoc.times": "lazily"},
     "sgp4": {"server": "anywhere"},
     "aacgmv2": {"aurorax.geometry": "lazily", "server": "lazily"},
-    "pandas": {"transfer.tables": "lazily", "jsoc": "lazily", "compat": "lazily"},
-    "pyarrow": {"transfer": "lazily", "jsoc": "lazily"},
+    "pandas": {"transfer": "lazily", "jsoc": "lazily", "imap": "lazily", "compat": "lazily"},
+    "pyarrow": {"transfer": "lazily", "jsoc": "lazily", "imap": "lazily"},
     "matplotlib": {"plots": "lazily"},
     "dask": {"engine.cluster": "lazily"},
     "distributed": {"engine.cluster": "lazily"},

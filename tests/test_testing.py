@@ -301,6 +301,45 @@ def test_a_setting_of_jsoc_that_is_misspelt_is_told_the_right_one() -> None:
         LocalServer(jsoc={"exports_s": 2}).__enter__()
 
 
+def test_imap_has_clients_of_its_own(project: Project) -> None:
+    """For tests of all kinds; they see and may do everything, each in a folder of its own, and faults act on files."""
+    tests = """
+        import pytest
+        from aurora_async.imap import Imap
+
+        KEY = "imap/mag/l2/2026/04/imap_mag_l2_norm-dsrf_20260412_v001.0008.cdf"
+
+        @pytest.mark.asyncio
+        async def test_async(imap_client, aurora_faults, tmp_path):
+            over = aurora_faults.expired_link("/imap/mag/*", nth=2)
+            cut = aurora_faults.cut("/imap/mag/*", nth=1)
+            assert isinstance(imap_client, Imap)
+            saved = await imap_client.download(KEY)
+            assert saved.ok and saved.paths[0].is_relative_to(tmp_path)
+            assert cut.hits == over.hits == 1
+            assert not any("x-api-key" in seen.headers for seen in aurora_faults.requests("/imap/mag/*"))
+
+        def test_blocking(imap_sync_client, aurora_faults):
+            assert len(imap_sync_client.query(instrument="swe", data_level="l0")) > 5
+            assert len(aurora_faults.requests("*/imap/api-key/query")) == 1
+
+        @pytest.mark.anyio
+        async def test_anyio(imap_client):
+            assert await imap_client.packet_times("swe", "2026-01-01")
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+    """
+    project.write(test_users=tests)
+    code, counts, said = project.pytest()
+    assert (code, counts) == (0, {"passed": 3}), said
+    with pytest.raises(
+        InvalidInput, match=r"^ServiceSettings\.imap\.link_live_s: is unknown; do you mean link_life_s\?$"
+    ):
+        LocalServer(imap={"link_live_s": 2}).__enter__()
+
+
 def test_a_server_runs_outside_pytest_too() -> None:
     """In a notebook or a script, next to a loop or without one."""
     server = LocalServer()

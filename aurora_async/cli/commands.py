@@ -19,10 +19,10 @@ COMPLETE_VARIABLE = "_AURORA_ASYNC_COMPLETE"
 _HEADINGS = {
     "Searches": ("conjunctions", "ephemeris", "data-products", "batch"),
     "What there is": ("sources", "availability"),
-    "The Sun": ("jsoc",),
+    "The Sun and the heliosphere": ("jsoc", "imap"),
     "Files": ("fetch",),
     "The server": ("check", "request", "time-zones", "to-utc", "requests", "accounts"),
-    "This computer": ("demo", "serve", "completion", "aurorax-cli"),
+    "This computer": ("demo", "serve", "completion", "aurorax-cli", "imap-data-access"),
 }
 _LAZY = {
     "conjunctions": ("searches:conjunctions", "When footprints came close: spacecraft, imagers, events."),
@@ -32,6 +32,7 @@ _LAZY = {
     "sources": ("sources:sources", "Spacecraft, instruments and event lists."),
     "availability": ("availability:availability", "How many records there are, day by day."),
     "jsoc": ("jsoc:jsoc", "Series, records and files of JSOC (HMI, AIA, MDI, IRIS)."),
+    "imap": ("imap:imap", "Files of the IMAP mission: query, download, upload, sync."),
     "fetch": ("fetch:fetch", "Fetch files from URLs, and go on where it stopped."),
     "check": ("utilities:check", "See whether the server answers, and your key is accepted."),
     "request": ("utilities:request", "Send any request and print the answer."),
@@ -41,6 +42,7 @@ _LAZY = {
     "accounts": ("administration:accounts", "List the accounts (administrators)."),
     "completion": ("utilities:completion", "Print what makes your shell complete commands."),
     "aurorax-cli": ("aurorax_cli:main", "The official client's command line, over ours."),
+    "imap-data-access": ("imap_data_access:main", "The official IMAP client's command line, over ours."),
 }
 
 
@@ -101,7 +103,7 @@ def root() -> None:
     """
 
 
-@root.command(short_help="Run a server of your own that speaks AuroraX's and JSOC's protocols.")
+@root.command(short_help="Run a server of your own that speaks the protocols of all of them.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=WholeNumber(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
@@ -137,6 +139,25 @@ def root() -> None:
               help="Refuse (status 3) exports of more than this, by the sizes of the real files.")  # fmt: skip
 @click.option("--jsoc-offline", multiple=True, metavar="SERIES",
               help="Refuse (status 25) exports of this series, as of files on tape; may be repeated.")  # fmt: skip
+@click.option("--imap-key", "imap_keys", multiple=True, metavar="KEY[:SCOPE]",
+              help="Let this key in at IMAP, to do everything or with the scope given (full, read); may be repeated."
+              "  [default: imap-demo-key, imap-read-key:read]")  # fmt: skip
+@click.option("--imap-token", "imap_tokens", multiple=True, metavar="TOKEN",
+              help="Let this access token in at IMAP; may be repeated.  [default: imap-demo-token]")  # fmt: skip
+@click.option("--imap-open", is_flag=True, help="Let everybody see and do everything at IMAP, without a key.")
+@click.option("--imap-production-rules", is_flag=True, help="Take uploads to IMAP below /api-key alone.")
+@click.option("--imap-objects-port", type=WholeNumber(0, 65535), default=0, metavar="PORT",
+              help="Port of the object store that IMAP's files come from.  [default: a free one]")  # fmt: skip
+@click.option("--imap-objects-refuse-keys", is_flag=True,
+              help="Refuse requests to the object store that carry an API key; the official client's do.")  # fmt: skip
+@click.option("--imap-files", "imap_files_dir", metavar="DIR",
+              type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Have the files below this folder in IMAP's archive, and what is put there later.")  # fmt: skip
+@click.option("--imap-empty", is_flag=True, help="Start IMAP without the files that are published.")
+@click.option("--imap-link-life", "imap_link_life_s", type=Number(0, min_open=True), metavar="SECONDS",
+              help="How long a link to an object can be used.  [default: 1 day]")  # fmt: skip
+@click.option("--imap-index-time", "imap_index_s", type=Number(0), default=0.2, show_default=True, metavar="SECONDS",
+              help="How long after its upload a file is listed.")  # fmt: skip
 @click.option("--until-stdin-closes", is_flag=True, hidden=True)
 @common_options(service=False)
 def serve(
@@ -144,12 +165,14 @@ def serve(
     workers: int | None, server_time_s: float, faults_file: Path | None, product_urls: str,
     jsoc_addresses: tuple[str, ...], jsoc_export_s: float, jsoc_export_life_s: float | None,
     jsoc_max_pending: int | None, jsoc_max_pending_per_ip: int | None, jsoc_max_mb: int,
-    jsoc_offline: tuple[str, ...], until_stdin_closes: bool,
+    jsoc_offline: tuple[str, ...], imap_keys: tuple[str, ...], imap_tokens: tuple[str, ...], imap_open: bool,
+    imap_production_rules: bool, imap_objects_port: int, imap_objects_refuse_keys: bool, imap_files_dir: Path | None,
+    imap_empty: bool, imap_link_life_s: float | None, imap_index_s: float, until_stdin_closes: bool,
 ) -> None:  # fmt: skip
     """Run the local services until Ctrl-C or SIGTERM.
 
-    Prints "listening on http://HOST:PORT" when they are ready. They speak AuroraX's and JSOC's protocols; positions,
-    footprints, values and images are computed, and are not AuroraX's or JSOC's own.
+    Prints "listening on http://HOST:PORT" when they are ready. They speak the protocols of AuroraX, JSOC and IMAP's
+    data center; positions, footprints, values, images and files are computed or made up, and are not their own.
 
     Reading needs no account. To try out uploads and administration as well:
 
@@ -176,6 +199,13 @@ def serve(
       aurora-async serve --jsoc-address me@example.com --jsoc-max-pending 3
       aurora-async jsoc export 'hmi.m_720s[2013.07.03_08:42_TAI/1h]' \\
         --base-url http://127.0.0.1:8080 --email me@example.com
+
+    IMAP's base URL is the one that is printed, http://HOST:PORT/imap. Without a key there are the released files:
+
+    
+      aurora-async serve --imap-key mine --imap-files archive
+      aurora-async imap query --instrument mag --api-key mine \\
+        --base-url http://127.0.0.1:8080/imap
     """
     from aurora_async.cli.serve import serve
 
@@ -198,6 +228,18 @@ def serve(
             "max_pending_per_ip": jsoc_max_pending_per_ip,
             "max_megabytes": jsoc_max_mb,
             "offline": jsoc_offline,
+        },
+        imap={
+            "api_keys": imap_keys,
+            "access_tokens": imap_tokens,
+            "is_open": imap_open,
+            "production_rules": imap_production_rules,
+            "objects_port": imap_objects_port,
+            "objects_refuse_keys": imap_objects_refuse_keys,
+            "files_dir": imap_files_dir,
+            "published": not imap_empty,
+            "link_life_s": imap_link_life_s,
+            "index_s": imap_index_s,
         },
         until_stdin_closes=until_stdin_closes,
     )

@@ -22,6 +22,7 @@ import textwrap
 import traceback
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
@@ -62,6 +63,9 @@ class Common:
     login: str | None = None
     server: str | None = None
     email: str | None = None
+    access_token: str | None = attrs.field(default=None, repr=lambda token: "None" if token is None else "***")
+    webpoda_token: str | None = attrs.field(default=None, repr=lambda token: "None" if token is None else "***")
+    data_dir: Path | None = None
     quiet: bool = False
     debug: bool = False
     aftermath: str = ""
@@ -74,7 +78,7 @@ class Common:
         not for the screen.
         """
         typed = [(name, getattr(self, name)) for name in ("base_url", "server", *also)]
-        options = [word for name, value in typed if value for word in (f"--{name.replace('_', '-')}", value)]
+        options = [word for name, value in typed if value for word in (f"--{name.replace('_', '-')}", str(value))]
         return shlex.join([PROGRAM, *words, *options])
 
 

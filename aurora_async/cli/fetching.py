@@ -40,17 +40,20 @@ from aurora_async.errors import (
 from aurora_async.http import Session, shown_url
 from aurora_async.transfer import Fetched, Fetcher, FetchOptions, FetchOutcome, File
 from aurora_async.transfer.fetch import Exists
+from aurora_async.transfer.outcomes import FileOutcome
 
-__all__ = ["fetch_products", "fetch_urls", "print_failures"]
+__all__ = ["FILES", "FileProgress", "Reason", "fetch_products", "fetch_urls", "print_failures", "reason_of", "text_of"]
 
 T = TypeVar("T")
+Reason = Callable[[AuroraError], str]
 
-_KIND = "file"
+FILES = "file"
+"""What displays call these: the kind of requests that files are."""
 _REASONS = 10
 
 
 @attrs.frozen
-class _Progress:
+class FileProgress:
     """What the displays listen to: files as if they were requests, named by their URLs."""
 
     events: Events = attrs.field(factory=Events)
@@ -58,15 +61,15 @@ class _Progress:
     def bytes(self, url: str, there: int, of: int | None) -> None:
         self._tell(EventKind.BYTES, url, bytes=there)
 
-    def over(self, url: str, fetched: Fetched | None, error: AuroraError | None) -> None:
+    def over(self, url: str, fetched: Fetched | FileOutcome | None, error: AuroraError | None) -> None:
         if fetched is None:
             self._tell(EventKind.FAILED, url, error=error)
         else:
-            self._tell(EventKind.DONE, url, bytes=fetched.bytes, path=fetched.path)
+            self._tell(EventKind.DONE, url, bytes=fetched.bytes or 0, path=fetched.path)
 
     def _tell(self, kind: EventKind, url: str, **facts: object) -> None:
         name = shown_url(url).rpartition("/")[2]
-        self.events.emit(Event(kind=kind, service=_KIND, request_id=name, **facts))  # type: ignore[arg-type]
+        self.events.emit(Event(kind=kind, service=FILES, request_id=name, **facts))  # type: ignore[arg-type]
 
 
 def fetch_urls(
@@ -79,7 +82,7 @@ def fetch_urls(
         files = [File(url=url, digest=digest) for url in urls]
         if list_file is not None:
             files += await _listed(list_file)
-        progress = _Progress()
+        progress = FileProgress()
 
         async def fetch() -> list[FetchOutcome]:
             async with Session(Config.from_environment()) as session:
@@ -109,7 +112,7 @@ def fetch_products(
         async with access.client() as client:
             if not is_file:
                 found = await client.data_products.resume(records).records()
-            progress = _Progress()
+            progress = FileProgress()
 
             async def fetch() -> list[FetchedProduct]:
                 return await client.data_products.fetch_files(
@@ -126,15 +129,8 @@ def fetch_products(
 
 async def _listed(name: str) -> list[File]:
     """Read a list of URLs: one a line, perhaps with a digest behind it; empty lines and those with a # say nothing."""
-    try:
-        data = await in_daemon_thread(sys.stdin.buffer.read if name == "-" else Path(name).read_bytes)
-        lines = data.decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise InvalidInput(name, f"cannot be read: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError:
-        raise InvalidInput(name, "is not a text in UTF-8; give one URL a line") from None
     files = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate((await text_of(name, "give one URL a line")).splitlines(), start=1):
         match line.split():
             case []:
                 continue
@@ -149,6 +145,17 @@ async def _listed(name: str) -> list[File]:
     return files
 
 
+async def text_of(name: str, wanted: str) -> str:
+    """Read a file, or stdin for `-`; `wanted` says what should be in it."""
+    try:
+        data = await in_daemon_thread(sys.stdin.buffer.read if name == "-" else Path(name).read_bytes)
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidInput(name, f"cannot be read: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError:
+        raise InvalidInput(name, f"is not a text in UTF-8; {wanted}") from None
+
+
 async def _products_in(file: str) -> list[DataProduct]:
     found = []
     async with aclosing(documents(file)) as read:
@@ -161,10 +168,10 @@ async def _products_in(file: str) -> list[DataProduct]:
 
 
 async def _watched(
-    common: Common, count: int, progress: _Progress, fetch: Callable[[], Awaitable[T]], events: str | None
+    common: Common, count: int, progress: FileProgress, fetch: Callable[[], Awaitable[T]], events: str | None
 ) -> T:
     try:
-        with shown(progress, Tally({_KIND: count}), quiet=common.quiet, events=events):
+        with shown(progress, Tally({FILES: count}, opening="connecting"), quiet=common.quiet, events=events):
             return await fetch()
     except asyncio.CancelledError:
         common.aftermath = "what has come is kept, the same command goes on from there"
@@ -183,7 +190,7 @@ def _tell(
     if failed and len(outcomes) == 1:
         error = failed[0][1]
         if isinstance(error, TargetExists):
-            raise Failed(f"{error.target}: {_reason(error)}") from error
+            raise Failed(f"{error.target}: {reason_of(error)}") from error
         raise error
     there = sum(fetched.was_there for fetched in got)
     size = numbers.size(sum(fetched.fetched_bytes for fetched in got))
@@ -194,13 +201,13 @@ def _tell(
         raise Failed(f"{len(failed)} of {numbers.plural(len(outcomes), 'file')} could not be fetched")
 
 
-def print_failures(failed: Sequence[tuple[str, AuroraError]]) -> None:
+def print_failures(failed: Sequence[tuple[str, AuroraError]], *, head: str = "URL", say: Reason | None = None) -> None:
     """Print a table on stderr, as wide as its texts where that is no terminal; the same reason is told once."""
     groups: dict[str, list[str]] = {}
     for url, error in failed:
-        groups.setdefault(one_line(_reason(error)), []).append(shown_url(url))
+        groups.setdefault(one_line((say or reason_of)(error)), []).append(shown_url(url))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("URL", overflow="fold")
+    table.add_column(head, overflow="fold")
     table.add_column("ERROR", overflow="fold")
     for reason, urls in islice(groups.items(), _REASONS):
         more = f" and {len(urls) - 1:,} more" if len(urls) > 1 else ""
@@ -216,7 +223,7 @@ def print_failures(failed: Sequence[tuple[str, AuroraError]]) -> None:
         click.echo(f"... and {len(groups) - _REASONS:,} other reasons; --events FILE has them all", err=True)
 
 
-def _reason(error: AuroraError) -> str:
+def reason_of(error: AuroraError) -> str:
     """Say what is wrong; the URL stands beside it."""
     match error:
         case TargetExists():

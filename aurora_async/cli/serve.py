@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,12 @@ from aurora_async.aurorax.models import ROLES
 from aurora_async.errors import InvalidInput, MissingExtra
 
 if TYPE_CHECKING:
+    from aurora_async.server.imap.settings import ImapSettings
     from aurora_async.server.store import Account, Login
 
 __all__ = ["require_server", "serve"]
 
-_NEEDED = ("numpy", "sgp4")
+_NEEDED = ("numpy", "sgp4", "cdflib")
 
 
 def require_server() -> None:
@@ -41,13 +42,14 @@ def serve(
     people: tuple[str, ...] = (),
     faults_file: Path | None = None,
     jsoc: Mapping[str, Any],
+    imap: Mapping[str, Any],
     until_stdin_closes: bool,
     **settings: Any,
 ) -> None:
     """Run the local services until Ctrl-C, SIGTERM, or, when asked, the end of stdin."""
     require_server()
     try:
-        from aurora_async.server.app import JsocSettings, ServiceSettings, serve
+        from aurora_async.server.app import ImapSettings, JsocSettings, LocalService, ServiceSettings, serve
         from aurora_async.server.rules import read_rules
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
@@ -59,26 +61,55 @@ def serve(
     accounts = dict(map(_account, keys))
     logins = tuple(map(_login, people))
     rules = () if faults_file is None else tuple(read_rules(faults_file))
-    # No address means the one that there is by default.
-    jsoc_settings = JsocSettings(**{name: value for name, value in jsoc.items() if value not in (None, ())})
+    # No address or key means those that there are by default.
+    jsoc_settings = JsocSettings(**_given(jsoc))
+    imap_settings = ImapSettings(**_given({**imap, "api_keys": dict(map(_imap_key, imap["api_keys"])) or None}))
     if until_stdin_closes:
         threading.Thread(target=_end_with_stdin, name="parent", daemon=True).start()
 
-    def tell_ready(base_url: str) -> None:
+    def tell_ready(service: LocalService) -> None:
+        base_url = service.base_url
         click.echo(f"listening on {base_url}")
         if faults_file is not None:
             click.echo(f"faults are on: {len(rules)} {'rule' if len(rules) == 1 else 'rules'} of {faults_file}")
         click.echo(f"AuroraX:  {base_url}/api/v1/")
         click.echo(f"JSOC:     {base_url}/cgi-bin/ajax/, with exports for {', '.join(jsoc_settings.addresses)}")
+        click.echo(f"IMAP:     {service.imap_url}, {_imap_access(imap_settings, imap['api_keys'])}")
+        click.echo(f"IMAP objects: {service.imap_objects_url}/")
         click.echo(f"help:     {base_url}/")
         sys.stdout.flush()
 
     asyncio.run(
         serve(
-            ServiceSettings(api_keys=accounts, logins=logins, faults=rules, jsoc=jsoc_settings, **settings),
+            ServiceSettings(
+                api_keys=accounts, logins=logins, faults=rules, jsoc=jsoc_settings, imap=imap_settings, **settings
+            ),
             on_ready=tell_ready,
         )
     )
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value not in (None, ())}
+
+
+def _imap_key(text: str) -> tuple[str, str]:
+    from aurora_async.server.imap.settings import SCOPES
+
+    key, colon, scope = text.rpartition(":")
+    if not colon:
+        key, scope = text, "full"
+    if not key.strip() or scope not in SCOPES:
+        raise InvalidInput("--imap-key", f"write KEY or KEY:SCOPE with a scope of {', '.join(SCOPES)}")
+    return key, scope
+
+
+def _imap_access(settings: ImapSettings, given: Sequence[str]) -> str:
+    if settings.is_open:
+        return "open to everybody"
+    if given:  # they may be secrets
+        return f"with {len(given)} API {'key' if len(given) == 1 else 'keys'}"
+    return f"with the API keys {', '.join(f'{key} ({scope})' for key, scope in settings.api_keys.items())}"
 
 
 def _account(text: str) -> tuple[str, Account]:

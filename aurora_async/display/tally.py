@@ -101,6 +101,8 @@ class Progress:
     errors: Sequence[Failure]
     """The last ones, newest last."""
     now: float
+    opening: str = "submitting"
+    """What is done before the first of them has begun."""
 
     @property
     def ended(self) -> int:
@@ -115,9 +117,14 @@ class Tally:
         self,
         total: int | Mapping[str, int] | None = None,
         *,
+        opening: str = "submitting",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin to count. `total` says how many requests there will be, or how many of each kind."""
+        """Begin to count. `total` says how many requests there will be, or how many of each kind.
+
+        `opening` is what people are told until the first one begins.
+        """
+        self.opening = opening
         self.clock = clock
         self._began = clock()
         self._lock = threading.Lock()
@@ -147,6 +154,12 @@ class Tally:
         """The identifiers of the last requests, in the order of their beginning."""
         with self._lock:
             return [row.request_id for row in self._rows() if row.request_id]
+
+    def expect(self, kind: str, total: int) -> None:
+        """Say how many requests of a kind there will be, where that is known later than the beginning."""
+        with self._lock:
+            self._kinds.setdefault(kind, Kind(kind, None)).total = total
+            self._total = sum(kind.total or 0 for kind in self._kinds.values())
 
     def hear(self, event: Event) -> None:
         """Take in an event."""
@@ -245,6 +258,7 @@ class Tally:
                 slowest=[attrs.evolve(row) for row in islice(self._open.values(), slowest)],
                 errors=list(self._errors),
                 now=now,
+                opening=self.opening,
             )
 
     def _rows(self) -> list[Row]:

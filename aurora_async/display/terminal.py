@@ -93,7 +93,7 @@ def drawn(progress: Progress, width: int, height: int, marks: Marks) -> list[Tex
     spinner = Text(marks.spinner[int(progress.elapsed_s * _REDRAWN_PER_S) % len(marks.spinner)], "cyan")
     if not progress.begun:
         seconds = _dim(numbers.duration(progress.elapsed_s))
-        return _cut([Text.assemble(spinner, f" submitting {marks.cut} ", seconds)], width, marks)
+        return _cut([Text.assemble(spinner, f" {progress.opening} {marks.cut} ", seconds)], width, marks)
     most = max(height - 4, 1)
     count = max(progress.begun, progress.total or 0)
     if count <= most and len(progress.rows) == progress.begun:

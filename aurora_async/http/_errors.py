@@ -168,7 +168,9 @@ def http_error(
     kind = _BY_STATUS.get(status) or (ServerError if status >= 500 else HttpError)
     if kind is Unavailable and "maintenance mode" in detail.lower():
         kind = MaintenanceMode
-    return kind(method, url, status, code, detail, retry_after_s)
+    error = kind(method, url, status, code, detail, retry_after_s)
+    error.body = body
+    return error
 
 
 def _said(body: bytes, content_type: str) -> tuple[str | None, str]:

@@ -46,6 +46,7 @@ from aurora_async.errors import (
 from aurora_async.http._decoding import ACCEPT_ENCODING, decoder_for
 from aurora_async.http._environment import Environment, basic_auth, read_environment
 from aurora_async.http._errors import FOREIGN_ERRORS, http_error, ours, shown_url
+from aurora_async.http._sending import FileBody, Sending
 from aurora_async.http.limits import Gate, Host
 from aurora_async.http.retry import LONGEST_WAIT_S, RetryPolicy, is_repeatable, is_worth_repeating, retry_after_s
 
@@ -57,7 +58,6 @@ T = TypeVar("T")
 
 Lane = Literal["control", "body", "urgent"]
 
-API_KEY_HEADER = "x-aurorax-api-key"
 CLOSE_S = 5.0
 """Longest that closing may take when a socket will not go."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -65,7 +65,7 @@ _MOST_REDIRECTS = 10
 _ERROR_BODY_BYTES = 1 << 16
 _RAW_BODY_BYTES = 1 << 20
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
-_PERSONAL_HEADERS = frozenset({API_KEY_HEADER, "authorization", "cookie", "proxy-authorization"})
+_PERSONAL_HEADERS = frozenset({"x-aurorax-api-key", "x-api-key", "authorization", "cookie", "proxy-authorization"})
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[0-9A-Za-z._:%-]+")
 # Printable ASCII without what RFC 3986 never allows, every % followed by two digits: encoded already.
@@ -254,15 +254,35 @@ def _length(method: str, response: aiohttp.ClientResponse) -> int | None:
 class _Origin:
     """What one scheme, host and port may be told, and how to reach it."""
 
-    __slots__ = ("_fixed", "_login", "_proxy", "anonymous", "bare", "host", "key", "proxy_options", "with_body")
+    __slots__ = (
+        "_agent",
+        "_fixed",
+        "_login",
+        "_proxy",
+        "anonymous",
+        "bare",
+        "host",
+        "key",
+        "proxy_options",
+        "signed",
+        "with_body",
+    )
 
     def __init__(
-        self, key: str, host: Host, fixed: Mapping[str, str], environment: Environment, *, is_home: bool
+        self,
+        key: str,
+        host: Host,
+        fixed: Mapping[str, str],
+        environment: Environment,
+        *,
+        is_home: bool,
+        agent: str | None,
     ) -> None:
         url = URL(key)
         assert url.host is not None and url.port is not None
         self.key = key
         self.host = host
+        self._agent = agent or _user_agent()
         self._fixed = fixed
         # netrc knows hosts, not origins: a redirect down to http must not draw the password out in the open.
         self._login = environment.logins.get(url.host.lower()) if url.scheme == "https" or is_home else None
@@ -278,14 +298,15 @@ class _Origin:
         """Merge the headers of every request to this origin now, once, not for each request again."""
         headers: CIMultiDict[str] = CIMultiDict()
         headers["Host"] = URL(self.key).host_port_subcomponent or ""
-        headers["User-Agent"] = _user_agent()
+        headers["User-Agent"] = self._agent
         headers["Accept"] = "*/*"
         headers["Accept-Encoding"] = ACCEPT_ENCODING
-        if self._login is not None:
-            headers["Authorization"] = self._login
         if self._proxy is not None and self._proxy.authorization is not None and self.key.startswith("http:"):
             # Through a tunnel the proxy is told on CONNECT; a plain request carries it, and the proxy takes it off.
             headers["Proxy-Authorization"] = self._proxy.authorization
+        self.signed = headers.copy()
+        if self._login is not None:
+            headers["Authorization"] = self._login
         self.anonymous = headers.copy()
         headers.update(self._fixed)
         headers.update(added)
@@ -355,7 +376,7 @@ class Session:
 
     Credentials belong to an origin (scheme, host, port) and go nowhere else, whoever redirects there: the API key of
     `config` to that of `base_url`, others to the one named in `add_credential`. A login from ~/.netrc goes to its host
-    over https; over http only where `base_url` leads there.
+    over https; over http only where `base_url` leads there. A presigned link brings its own, and gets no other.
     """
 
     def __init__(
@@ -381,7 +402,7 @@ class Session:
         if base.user is not None:
             fixed["Authorization"] = basic_auth(base.user, base.password or "")
         if self.config.api_key is not None:
-            fixed[API_KEY_HEADER] = self.config.api_key
+            fixed[self.config.api_key_header] = self.config.api_key
         self._base_origin = origin_of(self._base)
         self._fixed = {self._base_origin: _checked(fixed)}
         self._added: dict[str, Mapping[str, str]] = {}  # replaced, never changed: whoever used one can tell
@@ -467,7 +488,7 @@ class Session:
         target: str,
         *,
         params: Params | None = None,
-        body: bytes | None = None,
+        body: bytes | FileBody | None = None,
         headers: Mapping[str, str] | None = None,
         repeat: bool | None = None,
         attempts: int | None = None,
@@ -481,7 +502,7 @@ class Session:
             method: GET, POST, …
             target: A path below the base URL ("/api/v1/…"), or an absolute URL, which may lie anywhere.
             params: Go into the query, encoded here.
-            body: Sent as `application/json` unless `headers` say otherwise.
+            body: Sent as `application/json` unless `headers` say otherwise; a `FileBody` is read while it is sent.
             headers: Beside those of the origin, and before them; credentials among them stop at the first redirect
                 to another origin.
             repeat: Whether the request may reach the service twice; None: by its method.
@@ -519,7 +540,7 @@ class Session:
         target: str,
         *,
         params: Params | None = None,
-        body: bytes | None = None,
+        body: bytes | FileBody | None = None,
         headers: Mapping[str, str] | None = None,
         repeat: bool | None = None,
         attempts: int | None = None,
@@ -597,7 +618,7 @@ class Session:
         method: str,
         url: URL,
         key: str,
-        body: bytes | None,
+        body: bytes | FileBody | None,
         headers: Mapping[str, str] | None,
         lane: Lane,
         sending: Callable[[], None] | None,
@@ -626,7 +647,7 @@ class Session:
         method: str,
         url: URL,
         key: str,
-        body: bytes | None,
+        body: bytes | FileBody | None,
         headers: Mapping[str, str] | None,
         lane: Lane,
         sending: Callable[[], None] | None = None,
@@ -653,7 +674,7 @@ class Session:
                 reason = f"it sends a login to {shown_url(str(url))!r}; nothing was sent there"
                 raise MalformedAnswer(shown_url(str(reply.url)), "Location", reason)
             logger.debug("%s %s redirects to %s", method, shown_url(str(reply.url)), shown_url(str(url)))
-            if after_key != key and headers:
+            if headers and (after_key != key or _is_signed(url)):
                 headers = {name: value for name, value in headers.items() if name.lower() not in _PERSONAL_HEADERS}
             method, key = after, after_key
         raise MalformedAnswer(shown_url(str(url)), "Location", f"more than {_MOST_REDIRECTS} redirects")
@@ -663,7 +684,7 @@ class Session:
         method: str,
         url: URL,
         key: str,
-        body: bytes | None,
+        body: bytes | FileBody | None,
         extra: Mapping[str, str] | None,
         lane: Lane,
         sending: Callable[[], None] | None,
@@ -683,16 +704,21 @@ class Session:
         cuts = gate.allowance.cuts
         try:
             headers = origin.bare if body is None and method not in _BODY_METHODS else origin.with_body
-            if anonymous:
+            if _is_signed(url):
+                headers = origin.signed
+            elif anonymous:
                 headers = origin.anonymous
             if extra:
                 headers = headers.copy()
                 headers.update(extra)
             if sending is not None:
                 sending()
-            response = await client.request(
-                method, url, data=_payload(body), headers=headers, allow_redirects=False, **origin.proxy_options
-            )
+            if isinstance(body, FileBody):
+                response = await self._upload(client, method, url, body, headers, origin)
+            else:
+                response = await client.request(
+                    method, url, data=_payload(body), headers=headers, allow_redirects=False, **origin.proxy_options
+                )
         except FOREIGN_ERRORS as error:
             gate.leave()
             raise self._ours(error, method, shown_url(str(url))) from error
@@ -709,6 +735,29 @@ class Session:
         finally:
             reply.end()
         raise refusal
+
+    async def _upload(
+        self,
+        client: aiohttp.ClientSession,
+        method: str,
+        url: URL,
+        file: FileBody,
+        headers: CIMultiDict[str],
+        origin: _Origin,
+    ) -> aiohttp.ClientResponse:
+        sending = Sending(file, method, shown_url(str(url)), self.config.timeouts.read_s)
+        headers = headers.copy()
+        headers["Content-Length"] = str(file.size)
+        try:
+            with sending.scope:
+                return await client.request(
+                    method, url, data=sending, headers=headers, allow_redirects=False, **origin.proxy_options
+                )
+        except FOREIGN_ERRORS:
+            if sending.problem is not None:
+                raise sending.problem from None
+            raise
+        raise sending.given_up()
 
     async def _renewed(self, key: str, used: Mapping[str, str] | None, error: Unauthorized) -> bool:
         """Get new credentials after `used` were refused, one at a time for an origin; False where nothing gives any."""
@@ -760,7 +809,8 @@ class Session:
         )
         is_home = key in self._fixed  # the origin of base_url
         fixed = self._fixed.get(key, {})
-        origin = self._origins[key] = _Origin(key, host, fixed, self._environment, is_home=is_home)
+        agent = self.config.user_agent
+        origin = self._origins[key] = _Origin(key, host, fixed, self._environment, is_home=is_home, agent=agent)
         origin.prepare(self._added.get(key, {}))
         return origin
 
@@ -797,12 +847,17 @@ class Session:
         return sock
 
 
+def _is_signed(url: URL) -> bool:
+    """True for a presigned link: its query is its credential, and stores refuse it together with any other."""
+    return "Signature=" in url.raw_query_string
+
+
 def _are_named(ours: Mapping[str, str] | None, given: Mapping[str, str] | None) -> bool:
     """True when a header of ours is among those given."""
     return not {name.lower() for name in ours or ()}.isdisjoint(name.lower() for name in given or ())
 
 
-def _redirected(reply: _Reply, body: bytes | None) -> tuple[str, URL, str, bytes | None]:
+def _redirected(reply: _Reply, body: bytes | FileBody | None) -> tuple[str, URL, str, bytes | FileBody | None]:
     """Return method, URL, origin and body of the request that a redirect asks for (RFC 9110, 15.4)."""
     shown = shown_url(str(reply.url))
     location = reply.response.headers["Location"]

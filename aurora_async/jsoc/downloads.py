@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import operator
 import re
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, SupportsIndex, overload
+from typing import Any, BinaryIO, ClassVar, Literal, SupportsIndex
 from urllib.parse import quote, unquote_plus
 
 import anyio.to_thread
@@ -37,11 +36,9 @@ from aurora_async.jsoc.wire import ExportAnswer
 from aurora_async.transfer import Fetcher, FetchOptions, FetchOutcome, File, ensure_writable
 from aurora_async.transfer.fetch import Exists as FetchExists
 from aurora_async.transfer.names import safe_name
+from aurora_async.transfer.outcomes import ByteCount, FileOutcomes, below, error_document
 from aurora_async.transfer.sink import save
 from aurora_async.transfer.tables import Records, table
-
-if TYPE_CHECKING:
-    import pandas
 
 __all__ = [
     "Download",
@@ -174,9 +171,10 @@ class DownloadedFile:
 
 
 @attrs.frozen(kw_only=True)
-class Download(Sequence[DownloadedFile]):
+class Download(FileOutcomes[DownloadedFile]):
     """The files of one export that are in `folder` now, those that are not, and why."""
 
+    record_type: ClassVar = DownloadedFile
     request_id: str
     folder: Path
     files: tuple[DownloadedFile, ...]
@@ -194,50 +192,23 @@ class Download(Sequence[DownloadedFile]):
         return tuple(file for file in self.files if isinstance(file.error, NoFile))
 
     @property
-    def ok(self) -> bool:
-        """True when every file that there is on the service is here."""
-        return not self.failed
-
-    @property
-    def paths(self) -> list[Path]:
-        """Where the files are, in the order of the export."""
-        return list(dict.fromkeys(file.path for file in self.files if file.ok and file.path is not None))
-
-    @property
-    def bytes(self) -> int:
-        """What the files that are here have together."""
-        return sum({file.path: file.bytes or 0 for file in self.files if file.ok}.values())
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    @overload
-    def __getitem__(self, index: int) -> DownloadedFile: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[DownloadedFile, ...]: ...
-    def __getitem__(self, index: int | slice) -> DownloadedFile | tuple[DownloadedFile, ...]:
-        return self.files[index]
-
-    def raise_for_failures(self) -> None:
-        """Raise an `ExceptionGroup` of what went wrong, if anything did."""
-        errors = [file.error for file in self.failed if file.error is not None]
-        if errors:
-            raise ExceptionGroup(f"{len(errors)} of {len(self.files)} files of {self.request_id} are not here", errors)
+    def _wording(self) -> str:
+        return f"files of {self.request_id} are not here"
 
     def manifest(self) -> dict[str, Any]:
         """Return all of it as plain objects: what came, what did not, and why; paths as they are below the folder."""
         return {
             "request_id": self.request_id,
             "folder": str(self.folder),
-            "archive": _below(self.archive, self.folder),
+            "archive": below(self.archive, self.folder),
             "files": [
                 {
                     "record": file.record,
                     "url": file.url,
-                    "path": _below(file.path, self.folder),
+                    "path": below(file.path, self.folder),
                     "bytes": file.bytes,
                     "sha256": file.sha256,
-                    "error": file.error and {"kind": type(file.error).__name__, "text": str(file.error)},
+                    "error": error_document(file.error),
                 }
                 for file in self.files
             ],
@@ -252,10 +223,6 @@ class Download(Sequence[DownloadedFile]):
 
         return (await save(chunks(), Path(path))).path
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return a DataFrame, a row a file."""
-        return Records(self.files, record_type=DownloadedFile).to_pandas()
-
     def __repr__(self) -> str:
         here = f"{plural(len(self.paths), 'file')}, {size(self.bytes)} in {self.folder}"
         counted = ((len(self.failed), "failed"), (len(self.missing), "not on the service"))
@@ -264,8 +231,8 @@ class Download(Sequence[DownloadedFile]):
         )
 
     def _repr_html_(self) -> str:
-        below = (None if file.path is None else Path(_below(file.path, self.folder) or "") for file in self.files)
-        files = [attrs.evolve(file, path=path) for file, path in zip(self.files, below, strict=True)]
+        paths = (None if file.path is None else Path(below(file.path, self.folder) or "") for file in self.files)
+        files = [attrs.evolve(file, path=path) for file, path in zip(self.files, paths, strict=True)]
         return Records(files, record_type=DownloadedFile)._repr_html_()
 
 
@@ -273,12 +240,6 @@ def shown_id(request_id: str) -> str:
     """Return an identifier as it is read best: that of a quick export is the question itself, and may be long."""
     text = unquote_plus(request_id)
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
-
-
-def _below(path: Path | None, folder: Path) -> str | None:
-    if path is None:
-        return None
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
 # Bringing them --------------------------------------------------------------------------------------------------------
@@ -379,7 +340,7 @@ async def fetch_files(
     found = {at: without_file(files[at]) for at in chosen}
     wanted = [at for at in chosen if files[at].problem is None]
     if wanted:
-        await ensure_writable(folder / "download")
+        await ensure_writable(folder / ".aurora-probe")
     fetcher = Fetcher(session, options.fetching)
     while wanted:
         # One address under one name is one file, however many records it is listed for.
@@ -387,10 +348,7 @@ async def fetch_files(
         if options.exists == "unique":
             places = await _free_names(folder, places)
         tasks = {places[names[at]]: _file(places[names[at]], files[at], folder) for at in wanted}
-        arrived: Counter[int] = Counter()
-        outcomes = await fetcher.fetch_many(
-            tasks.values(), folder, at_once=at_once, on_bytes=partial(_count_bytes, arrived, on_bytes)
-        )
+        outcomes = await fetcher.fetch_many(tasks.values(), folder, at_once=at_once, on_bytes=ByteCount(on_bytes))
         by_name = dict(zip(tasks, outcomes, strict=True))
         found |= {at: await _told(files[at], by_name[places[names[at]]], options.sha256) for at in wanted}
         # Somebody was faster to take a name that was free: the next one, then.
@@ -450,11 +408,6 @@ def refuse_other_content(filename: str, file: BinaryIO, size: int, url: str, tar
         flaw = f"a web page came instead: {' '.join(head.decode('latin1').split())[:60]!r}"
     if flaw is not None:
         raise WrongContent(url, target, flaw)
-
-
-def _count_bytes(arrived: Counter[int], on_bytes: OnBytes, index: int, come: int, total: int | None) -> None:
-    arrived[index] = come
-    on_bytes(arrived.total())
 
 
 def without_file(file: ExportedFile) -> DownloadedFile:

@@ -1,4 +1,6 @@
-"""The local services on one port: settings, start, stop, and the page at `/`.
+"""The local services: settings, start, stop, and the page at `/`.
+
+They share a port; only the object store of IMAP has one of its own, as it is another host than the rest of the service.
 
 `LocalService` runs inside a program (tests, demos); `serve` is the whole of `aurora-async serve`.
 """
@@ -29,6 +31,8 @@ from aurora_async.server.aurorax.routes import AuroraXService
 from aurora_async.server.aurorax.sources import published_sources
 from aurora_async.server.faults import Faults
 from aurora_async.server.files import FileRoutes
+from aurora_async.server.imap.service import ImapService
+from aurora_async.server.imap.settings import ImapSettings
 from aurora_async.server.jobs import Jobs
 from aurora_async.server.jsoc.service import JsocService
 from aurora_async.server.jsoc.settings import JsocSettings
@@ -36,7 +40,7 @@ from aurora_async.server.rules import FaultRule
 from aurora_async.server.site import Handler, Routes
 from aurora_async.server.store import Account, Login, Store
 
-__all__ = ["Account", "JsocSettings", "LocalService", "Login", "ServiceSettings", "serve"]
+__all__ = ["Account", "ImapSettings", "JsocSettings", "LocalService", "Login", "ServiceSettings", "serve"]
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +96,8 @@ class ServiceSettings:
     """Searches that may wait to be run; further ones are answered with 429."""
     jsoc: JsocSettings = attrs.field(factory=JsocSettings)
     """What JSOC can be told."""
+    imap: ImapSettings = attrs.field(factory=ImapSettings)
+    """What IMAP's data center can be told."""
     faults: tuple[FaultRule, ...] = ()
     """What goes wrong from the start; `LocalService.faults` changes it while the service runs."""
 
@@ -105,6 +111,7 @@ class LocalService:
         """What goes wrong; from any thread."""
         self._port: int | None = None
         self._aurorax: AuroraXService | None = None
+        self._imap: ImapService | None = None
         self._exits = AsyncExitStack()
 
     @property
@@ -118,6 +125,18 @@ class LocalService:
     def base_url(self) -> str:
         """What a client is given: `http://127.0.0.1:PORT`."""
         return self._url(self.port)
+
+    @property
+    def imap_url(self) -> str:
+        """What a client of IMAP is given."""
+        return f"{self.base_url}/imap"
+
+    @property
+    def imap_objects_url(self) -> str:
+        """Where IMAP's object store is, to which downloads and uploads are sent on."""
+        if self._imap is None:
+            raise RuntimeError("the service is not running")
+        return self._imap.objects_url
 
     def _url(self, port: int) -> str:
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
@@ -145,7 +164,7 @@ class LocalService:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._port = self._aurorax = None
+        self._port = self._aurorax = self._imap = None
         with anyio.move_on_after(30, shield=True):
             await self._exits.aclose()
 
@@ -173,8 +192,12 @@ class LocalService:
         exits.push_async_callback(aurorax.close)
         jsoc = JsocService(store, folder / "jsoc", settings.jsoc)
         exits.push_async_callback(jsoc.close)
+        imap = self._imap = ImapService(store, folder / "imap", settings.imap)
+        exits.push_async_callback(imap.close)
+        await imap.open()
         routes = Routes()
         aurorax.add_routes(routes)
+        imap.add_routes(routes)
         jsoc.add_routes(routes)
         routes.add("GET", "/", _home_page(aurorax, jsoc, settings.jsoc.addresses))
         FileRoutes().add_to(routes)
@@ -183,7 +206,13 @@ class LocalService:
             aurorax.lead_to_copies(f"{self._url(settings.port)}/files")  # what is resumed as well
         aurorax.resume()
         jsoc.resume()
-        self._port = await exits.enter_async_context(_listen(routes, self.faults, settings))
+        imap.resume()
+        objects_port = await exits.enter_async_context(
+            _listen(imap.object_routes(), self.faults, settings, settings.imap.objects_port, "imap.objects_port")
+        )
+        imap.lead_to(self._url(objects_port))
+        self._port = await exits.enter_async_context(_listen(routes, self.faults, settings, settings.port, "port"))
+        exits.callback(self.faults.close)
         if settings.product_urls == "local":
             aurorax.lead_to_copies(f"{self.base_url}/files")
 
@@ -218,7 +247,9 @@ async def _open_store(folder: Path) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def _listen(routes: Routes, faults: Faults, settings: ServiceSettings) -> AsyncIterator[int]:
+async def _listen(
+    routes: Routes, faults: Faults, settings: ServiceSettings, port: int, name: str
+) -> AsyncIterator[int]:
     def make_request(message, payload, protocol, writer, task):  # type: ignore[no-untyped-def]
         state = None
         if faults.is_on:
@@ -236,24 +267,23 @@ async def _listen(routes: Routes, faults: Faults, settings: ServiceSettings) -> 
     runner = web.ServerRunner(server, shutdown_timeout=2.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        site = web.TCPSite(runner, settings.host, port, backlog=1024)
         try:
             await site.start()
         except OSError as error:
-            where = f"{settings.host}:{settings.port}"
-            raise InvalidInput("port", f"cannot listen on {where}: {error.strerror}; choose another port") from error
+            where = f"{settings.host}:{port}"
+            raise InvalidInput(name, f"cannot listen on {where}: {error.strerror}; choose another port") from error
         yield runner.addresses[0][1]
     finally:
-        faults.close()
         await runner.cleanup()
 
 
-async def serve(settings: ServiceSettings, *, on_ready: Callable[[str], object] | None = None) -> None:
+async def serve(settings: ServiceSettings, *, on_ready: Callable[[LocalService], object] | None = None) -> None:
     """Run the local services until SIGTERM or SIGINT.
 
     Args:
         settings: As for `LocalService`.
-        on_ready: Called with the base URL when the service listens.
+        on_ready: Called with the service when it listens.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -264,7 +294,7 @@ async def serve(settings: ServiceSettings, *, on_ready: Callable[[str], object] 
     try:
         async with LocalService(settings) as service:
             if on_ready is not None:
-                on_ready(service.base_url)
+                on_ready(service)
             await stop.wait()
     finally:
         for number in signals:

@@ -288,12 +288,12 @@ class Faults:
 
 
 def _is_submission(message: RawRequestMessage) -> bool:
-    """Tell whether a request submits a search or an export."""
+    """Tell whether a request submits a search, an export or a reprocessing."""
     path = message.url.path
     if path.endswith(("/jsoc_fetch", "/jsocextfetch")):
         # The form of a POST is not read yet: one without an operation in its address is taken for an export.
         return message.url.query.get("op", "exp_request" if message.method == "POST" else "") == "exp_request"
-    return message.method == "POST" and path.endswith("/search")
+    return message.method == "POST" and path.endswith(("/search", "/reprocess"))
 
 
 def _check_local(request: web.BaseRequest) -> None:

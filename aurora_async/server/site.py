@@ -38,6 +38,7 @@ __all__ = [
     "answer_bytes",
     "answer_file",
     "answer_made",
+    "answer_open_file",
     "answer_stream",
     "byte_range",
     "error_answer",
@@ -95,6 +96,10 @@ class ApiError(Exception):
         self.headers = headers
 
 
+ErrorAnswer = Callable[[int, str, str, Mapping[str, str] | None], web.Response]
+"""Makes an answer of status, error code, message and further headers."""
+
+
 class _Node:
     __slots__ = ("children", "handlers", "rest", "variable")
 
@@ -106,10 +111,14 @@ class _Node:
 
 
 class Routes:
-    """Which handler answers which method and path; there `{}` stands for any one part, `{…}` for all that follow."""
+    """Which handler answers which method and path; there `{}` stands for any one part, `{…}` for all that follow.
 
-    def __init__(self) -> None:
+    What goes wrong is answered with an error document, by default with AuroraX's.
+    """
+
+    def __init__(self, answer_error: ErrorAnswer | None = None) -> None:
         self._root = _Node()
+        self._answer_error = answer_error or error_answer
 
     def add(self, method: str, path: str, handler: Handler) -> None:
         """Let `handler` answer; a path may be given once for each method."""
@@ -132,18 +141,19 @@ class Routes:
         try:
             return await self._dispatch(request)
         except ApiError as error:
-            return error_answer(error.status, error.code, error.message, error.headers)
+            return self._answer_error(error.status, error.code, error.message, error.headers)
         except InvalidInput as error:
-            return error_answer(400, "AssertionError", str(error))
+            return self._answer_error(400, "AssertionError", str(error), None)
         except web.HTTPRequestEntityTooLarge as error:
-            return error_answer(413, "Other", error.text or "the body is too large")
+            return self._answer_error(413, "Other", error.text or "the body is too large", None)
         except ConnectionError:
             # Who asked has gone: nobody reads this answer, and a log full of departures helps nobody.
             logger.debug("%s %s: the client went away", request.method, request.path)
             return web.Response(status=499)
         except Exception:
             logger.exception("%s %s failed", request.method, request.path)
-            return error_answer(500, "ApplicationError", "an error inside the local service; its log has the details")
+            message = "an error inside the local service; its log has the details"
+            return self._answer_error(500, "ApplicationError", message, None)
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         path = "/" + request.path.lstrip("/")  # a base URL with a slash at its end makes two of them
@@ -242,31 +252,46 @@ async def answer_file(request: web.BaseRequest, path: Path, content_type: str = 
         stat = os.fstat(file.fileno())
         version = Version(f"{stat.st_mtime_ns:x}-{stat.st_size:x}", int(stat.st_mtime))
         version = version.after(request.get(CHANGE, UNCHANGED))
-        if version.is_known_to(request):
-            return version.mark(web.Response(status=304))
-        if content_type == JSON and stat.st_size >= GZIP_FROM_BYTES and accepts_gzip(request):
+        if (
+            content_type == JSON
+            and stat.st_size >= GZIP_FROM_BYTES
+            and accepts_gzip(request)
+            and not version.is_known_to(request)
+        ):
             return await answer_stream(request, iter(partial(file.read, CHUNK_BYTES), b""))
-        status, begin, end = 200, 0, stat.st_size
-        if "Range" in request.headers and version.may_be_continued(request):
-            status, begin, end = byte_range(request, stat.st_size)
-        headers = {"Content-Type": content_type, "Vary": "Accept-Encoding", "Accept-Ranges": "bytes"}
-        if status == 206:
-            headers["Content-Range"] = f"bytes {begin}-{end - 1}/{stat.st_size}"
-        file.seek(begin)
-        if end - begin <= CHUNK_BYTES:
-            # A read this size, from the page cache most likely, is quicker than a hop to a thread.
-            return version.mark(web.Response(body=file.read(end - begin), status=status, headers=headers))
-        response = version.mark(web.StreamResponse(status=status, headers=headers))
-        response.content_length = end - begin
-        await response.prepare(request)
-        if request.method != "HEAD":
-            reader = aiofiles.threadpool.wrap(file)
-            while begin < end:
-                chunk = await reader.read(min(CHUNK_BYTES, end - begin))
-                await response.write(chunk)
-                begin += len(chunk)
-        await response.write_eof()
-        return response
+        headers = {"Content-Type": content_type, "Vary": "Accept-Encoding"}
+        return await answer_open_file(request, file, stat.st_size, version, headers)
+
+
+async def answer_open_file(
+    request: web.BaseRequest, file: BinaryIO, size: int, version: Version, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Answer with a file as it is, or a part of it: with length, validators and one range if asked for."""
+    if version.is_known_to(request):
+        return version.mark(web.Response(status=304))
+    status, begin, end = 200, 0, size
+    if "Range" in request.headers and version.may_be_continued(request):
+        status, begin, end = byte_range(request, size)
+    headers = {**headers, "Accept-Ranges": "bytes"}
+    if status == 206:
+        headers["Content-Range"] = f"bytes {begin}-{end - 1}/{size}"
+    file.seek(begin)
+    if end - begin <= CHUNK_BYTES:
+        # A read this size, from the page cache most likely, is quicker than a hop to a thread.
+        return version.mark(web.Response(body=file.read(end - begin), status=status, headers=headers))
+    response = version.mark(web.StreamResponse(status=status, headers=headers))
+    response.content_length = end - begin
+    await response.prepare(request)
+    if request.method != "HEAD":
+        reader = aiofiles.threadpool.wrap(file)
+        while begin < end:
+            chunk = await reader.read(min(CHUNK_BYTES, end - begin))
+            if not chunk:
+                raise ConnectionResetError("the file became shorter while it was sent")
+            await response.write(chunk)
+            begin += len(chunk)
+    await response.write_eof()
+    return response
 
 
 def _open(path: Path) -> BinaryIO:
@@ -280,16 +305,23 @@ class Version:
         self._etag = etag
         self._changed_s = changed_s
 
-    def after(self, change: Change) -> Version:
-        """Return the version that there is after a change."""
+    def after(self, change: Change, *, etag: str | None = None) -> Version:
+        """Return the version that there is after a change; with `etag` if that is known."""
         if change.version == 1:
             return self
         kept = [name.lower() for name in change.kept]
         return Version(
-            self._etag if "etag" in kept else f"{self._etag}-{change.version}",
+            self._etag if "etag" in kept else etag or f"{self._etag}-{change.version}",
             # Dates are of whole seconds, and none lies ahead.
             self._changed_s if "last-modified" in kept else self._changed_s - change.version,
         )
+
+    def is_wanted_by(self, request: web.BaseRequest) -> bool:
+        """True unless the client wants another version, or none so new."""
+        if (wanted := request.if_match) is not None:
+            return any(etag.value in (self._etag, "*") for etag in wanted)
+        until = request.if_unmodified_since
+        return until is None or self._changed_s <= until.timestamp()
 
     def is_known_to(self, request: web.BaseRequest) -> bool:
         """True when the client said that it has this version already."""

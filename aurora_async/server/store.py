@@ -152,6 +152,76 @@ _MIGRATIONS = (
         PRIMARY KEY (export, filename)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE imap_objects (
+        key TEXT PRIMARY KEY,
+        path TEXT,
+        size INTEGER NOT NULL,
+        etag TEXT NOT NULL,
+        changed_us INTEGER NOT NULL,
+        file_ns INTEGER NOT NULL,
+        tags TEXT NOT NULL DEFAULT '',
+        is_old INTEGER NOT NULL DEFAULT 0,
+        is_listed INTEGER NOT NULL DEFAULT 0,
+        is_made_up INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE imap_secrets (
+        name TEXT PRIMARY KEY,
+        secret BLOB NOT NULL
+    );
+    INSERT INTO imap_secrets VALUES ('links', randomblob(32));
+    """,
+    """
+    CREATE TABLE imap_files (
+        file_path TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        instrument TEXT,
+        data_level TEXT,
+        descriptor TEXT,
+        start_date TEXT,
+        end_date TEXT,
+        repointing INTEGER,
+        major_version INTEGER,
+        minor_version INTEGER,
+        version TEXT,
+        cr INTEGER,
+        crid INTEGER,
+        extension TEXT,
+        released INTEGER NOT NULL,
+        ingested_s INTEGER NOT NULL,
+        size INTEGER,
+        is_old INTEGER NOT NULL,
+        is_listed INTEGER NOT NULL
+    );
+    CREATE INDEX imap_files_by_kind ON imap_files (kind, instrument, data_level, descriptor, start_date);
+    CREATE TABLE imap_kernels (
+        file_path TEXT PRIMARY KEY REFERENCES imap_files (file_path) ON DELETE CASCADE,
+        file_name TEXT NOT NULL,
+        file_root TEXT NOT NULL,
+        kernel_type TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        min_tdb_s REAL NOT NULL,
+        max_tdb_s REAL NOT NULL,
+        record TEXT NOT NULL
+    );
+    CREATE INDEX imap_kernels_by_root ON imap_kernels (file_root, version);
+    CREATE TABLE imap_jobs (
+        number INTEGER PRIMARY KEY,
+        instrument TEXT,
+        data_level TEXT,
+        descriptor TEXT,
+        start_date TEXT,
+        repointing INTEGER,
+        major_version INTEGER,
+        minor_version INTEGER,
+        dependency_hash TEXT NOT NULL,
+        job_log_stream_id TEXT NOT NULL,
+        container_command TEXT NOT NULL,
+        started_us INTEGER NOT NULL,
+        stops_us INTEGER,
+        error TEXT
+    );
+    """,
 )
 """One script per schema version; a released one is never changed, the next is added below it."""
 
@@ -430,6 +500,11 @@ class Store:
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
         return self._database.read(sql, values)
+
+    def read_long(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that takes a while: in a thread, where it holds up no other one."""
+        with self._database.snapshot() as connection:
+            return connection.execute(sql, values).fetchall()
 
     def _searches(self, rest: str, values: Sequence[Any] = ()) -> list[SearchRow]:
         rows = self._database.read(f"{_SELECT} {rest}", values)

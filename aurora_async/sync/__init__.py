@@ -2,13 +2,16 @@
 
 ```python
 from aurora_async import EphemerisQuery
-from aurora_async.sync import AuroraX, Jsoc
+from aurora_async.sync import AuroraX, Imap, Jsoc
 
 client = AuroraX()
 records = client.ephemeris.search(EphemerisQuery(start="2020-01-01", end="2020-01-01", platforms="swarma"))
 
 jsoc = Jsoc(email="me@example.com")
 jsoc.download("hmi.m_720s[2018.3.2]{magnetogram}", "images", method="url", protocol="fits")
+
+imap = Imap(data_dir="data")
+imap.download(imap.query(instrument="mag", data_level="l2", start_date="2026-04", version="latest"))
 ```
 """
 
@@ -24,6 +27,7 @@ from aurora_async.sync._aurorax import (
     Sources,
 )
 from aurora_async.sync._batch import Batch
+from aurora_async.sync._imap import Imap
 from aurora_async.sync._jsoc import Export, Jsoc, write_manifest
 from aurora_async.sync._requests import Events, Run
 from aurora_async.sync._transfer import fetch, fetch_many
@@ -38,6 +42,7 @@ __all__ = [
     "EphemerisSearches",
     "Events",
     "Export",
+    "Imap",
     "Jsoc",
     "Request",
     "Run",

@@ -13,7 +13,7 @@ import attrs
 
 from aurora_async.errors import InvalidInput
 
-__all__ = ["Digest", "caller_digest", "promised_digests"]
+__all__ = ["Digest", "caller_digest", "etag_digest", "is_md5_etag", "promised_digests"]
 
 # By the names of HTTP's registry (RFC 9530) and ours; weaker ones say nothing that the length does not.
 _ALGORITHMS = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
@@ -38,9 +38,12 @@ def promised_digests(headers: Mapping[str, str], *, whole: bool) -> list[Digest]
     """Return what an answer promises about its representation.
 
     `Repr-Digest` and the older `Digest` are about the whole file, whatever part of it is sent; `Content-MD5` is about
-    the bytes of this answer, and so of use only when it is `whole`. What cannot be read promises nothing.
+    the bytes of this answer, and so of use only when it is `whole`. The ETag of an object in S3 is its MD5 where the
+    answer says that it is encrypted by S3's own key. What cannot be read promises nothing.
     """
     found = []
+    if is_md5_etag(headers) and (digest := etag_digest(headers.get("ETag"))):
+        found.append(digest)
     for name in ("Repr-Digest", "Digest"):
         for algorithm, text in re.findall(r"([A-Za-z0-9-]+)=:?([A-Za-z0-9+/=]+):?", headers.get(name, "")):
             ours = _ALGORITHMS.get(algorithm.lower())
@@ -50,6 +53,21 @@ def promised_digests(headers: Mapping[str, str], *, whole: bool) -> list[Digest]
     if whole and (value := _decoded(headers.get("Content-MD5", ""))) is not None and len(value) == 16:
         found.append(Digest("md5", value, "Content-MD5"))
     return found
+
+
+def is_md5_etag(headers: Mapping[str, str]) -> bool:
+    """True when an ETag that looks like an MD5 is one.
+
+    Source: Amazon S3, "Checking object integrity": so it is of objects that were sent in one part and are encrypted by
+    the store's own keys.
+    """
+    return headers.get("x-amz-server-side-encryption") == "AES256"
+
+
+def etag_digest(etag: str | None) -> Digest | None:
+    """Return the MD5 that an ETag looks like. What has it is the file; what has not may be the file all the same."""
+    match = re.fullmatch(r'"([0-9a-f]{32})"', etag or "")
+    return None if match is None else Digest("md5", bytes.fromhex(match[1]), "ETag")
 
 
 def caller_digest(text: str) -> Digest:

@@ -44,7 +44,7 @@ from aurora_async.errors import (
 )
 from aurora_async.http import Body, Session, shown_url
 from aurora_async.http.retry import is_worth_repeating
-from aurora_async.transfer.digests import Digest, caller_digest, promised_digests
+from aurora_async.transfer.digests import Digest, caller_digest, etag_digest, promised_digests
 from aurora_async.transfer.leases import PARTS_FOLDER, Claim, ClaimLost, Leftover
 from aurora_async.transfer.names import name_from
 from aurora_async.transfer.origins import Origin
@@ -62,6 +62,8 @@ Exists = Literal["check", "skip", "replace", "refuse"]
 _OUR_HEADERS = frozenset({"accept-encoding", "if-range", "range"})
 _CHECKPOINT_S = 10.0
 _PROGRESS_BYTES = 64 << 10
+_SMALL_BYTES = 4 << 20
+"""What a file may lose when the process is killed: noting how far it is takes longer than to fetch so much again."""
 _WAIT_S = 0.5
 _PAGES = ("text/html", "application/xhtml+xml")
 _PAGE_SUFFIXES = (".html", ".htm", ".xhtml", ".php")
@@ -93,9 +95,9 @@ class FetchOptions:
 
     Attributes:
         exists: What a file that is there already means. `check`: it is kept if it has the length and the date of the
-            server's (the digest, where one is given, instead of the date), and replaced otherwise, also when it is
-            known to be of another address and ETag (on Linux, where the file system keeps extended attributes);
-            `skip`: it is kept unseen; `replace`; `refuse` (`TargetExists`).
+            server's (instead of the date the digest, where one is given, or the ETag is an MD5), and replaced
+            otherwise, also when it is known to be of another address and ETag (on Linux, where the file system keeps
+            extended attributes); `skip`: it is kept unseen; `replace`; `refuse` (`TargetExists`).
         least_bytes_per_s: Slower than this over `stall_s` counts as stalled; None never does.
         stall_s: Seconds over which the pace is measured.
         lease_s: How long a process that writes a file may be silent before others take its place.
@@ -174,6 +176,13 @@ class _Wanted:
         except OSError as error:
             raise as_ours(error, self.url, self.target, 0) from error
 
+    def keeps(self, found: os.stat_result) -> bool:
+        """True when the file that is there is what the caller knows of it. Reads it if need be, and cleans up."""
+        is_kept = self.is_kept_by(found)
+        if is_kept:
+            Claim(self.target, self.options.lease_s).tidy()
+        return is_kept
+
     def is_kept_by(self, found: os.stat_result) -> bool:
         """True when the file that is there is what the caller knows of it. Reads it if need be."""
         if self.size is not None and found.st_size != self.size:
@@ -223,9 +232,10 @@ class Fetcher:
         _check_url(url)
         if ours := _OUR_HEADERS.intersection(name.lower() for name in headers or {}):
             raise InvalidInput("headers", f"{min(ours)!r} is for this to send")
+        path, before = await anyio.to_thread.run_sync(_look_at, target, url, abandon_on_cancel=True)
         wanted = _Wanted(
             url=url,
-            target=await anyio.to_thread.run_sync(_target_of, target, url),
+            target=path,
             headers={**(headers or {}), "Accept-Encoding": "identity"},
             size=size,
             digest=None if digest is None else caller_digest(digest),
@@ -233,7 +243,7 @@ class Fetcher:
             check=check,
             on_bytes=on_bytes,
         )
-        return attrs.evolve(await self._fetch(wanted), seconds=time.monotonic() - started)
+        return attrs.evolve(await self._fetch(wanted, before), seconds=time.monotonic() - started)
 
     async def fetch_many(
         self,
@@ -279,19 +289,19 @@ class Fetcher:
             raise_bare(group)
         return sorted(outcomes, key=lambda outcome: outcome.index)
 
-    async def _fetch(self, wanted: _Wanted) -> Fetched:
+    async def _fetch(self, wanted: _Wanted, before: os.stat_result | None) -> Fetched:
         exists = wanted.options.exists
-        before = await wanted.in_thread(_file_at, wanted.target)
-        if before is not None and (
-            exists == "skip" or (exists == "check" and await self._is_up_to_date(wanted, before))
-        ):
-            await wanted.in_thread(Claim(wanted.target, wanted.options.lease_s).tidy)
-            return wanted.was_there(before)
+        if before is not None:
+            if exists == "skip":
+                await wanted.in_thread(Claim(wanted.target, wanted.options.lease_s).tidy)
+                return wanted.was_there(before)
+            if exists == "check" and await self._is_up_to_date(wanted, before):
+                return wanted.was_there(before)
         lost, waited = 0, False
         while lost < self._session.config.retries.attempts:
             try:
                 async with _Part(wanted) as part:
-                    now = await wanted.in_thread(_file_at, wanted.target)
+                    now = part.found
                     if now is not None and (before is None or _identity(now) != _identity(before)):
                         if await self._is_fetched(wanted, now):
                             return wanted.was_there(now)
@@ -316,26 +326,50 @@ class Fetcher:
 
     async def _is_up_to_date(self, wanted: _Wanted, found: os.stat_result) -> bool:
         """Ask the server about the file that is there."""
+        origin = await wanted.in_thread(Origin.noted, wanted.target)
+        etag = origin.etag if origin is not None and origin.is_of(found, wanted.url) else None
         try:
-            version = await self._look(wanted)
+            version = await self._look_unless(wanted, etag)
         except _Changed:
             return False
+        if version is None:
+            return await wanted.in_thread(wanted.keeps, found)
         if version.length not in (None, found.st_size) or (version.length is None and wanted.size is None):
             return False
-        if wanted.digest is None:
+        now = Origin.of(wanted.url, version.etag)
+        promise = etag_digest(version.etag)
+        if promise is not None and await wanted.in_thread(_holds, wanted.target, promise):
+            # Whoever brought it here, it is the file; the next time nobody has to read it.
+            await wanted.in_thread(now.note, wanted.target)
+        elif promise is not None and version.is_md5:
+            return False
+        elif wanted.digest is None:
             modified = version.modified
             if modified is None or int(found.st_mtime) != int(modified.timestamp()):
                 return False
-            origin = await wanted.in_thread(Origin.noted, wanted.target)
-            if origin is not None and origin.is_other(Origin.of(wanted.url, version.etag)):
+            if origin is not None and origin.is_other(now):
                 return False
-        return await wanted.in_thread(wanted.is_kept_by, found)
+        return await wanted.in_thread(wanted.keeps, found)
 
     async def _look(self, wanted: _Wanted, attempts: int | None = None) -> Version:
-        """Ask for one byte: unlike HEAD, every server that gives the file can answer that."""
+        """Ask which version there is."""
+        version = await self._look_unless(wanted, None, attempts)
+        if version is None:
+            raise _Changed("nothing was said of it")
+        return version
+
+    async def _look_unless(self, wanted: _Wanted, etag: str | None, attempts: int | None = None) -> Version | None:
+        """Ask which version there is, for one byte: unlike HEAD, every server that gives the file can answer that.
+
+        None, and no byte, where the server says that it is still the one of that ETag.
+        """
         headers = {**wanted.headers, "Range": "bytes=0-0"}
+        if etag is not None:
+            headers["If-None-Match"] = etag
         try:
             async with self._session.open("GET", wanted.url, headers=headers, attempts=attempts) as body:
+                if body.status == 304:
+                    return None
                 if body.status == 206:
                     return Version.of(body.headers, _content_range(body)[2])
                 _refuse_other(body, wanted)
@@ -369,7 +403,8 @@ class Fetcher:
         """Fetch what is missing, as often as it takes and makes sense."""
         policy = self._session.retry_policy
         tries_left, waits = self._session.config.retries.attempts, policy.waits()
-        await part.run(part.take_over)
+        if not part.is_alone:
+            await part.run(part.take_over)
         most_bytes = part.written_bytes
         while True:
             tries_left -= 1
@@ -443,9 +478,9 @@ class Fetcher:
             raise WrongContent(wanted.url, wanted.target, reason, wanted.size, length)
         # A file that is packed by its name is kept packed, even where the server means the packing for the way only.
         decode = not wanted.target.name.lower().endswith(_PACKED_SUFFIXES)
-        if body.status != 206:
-            await part.run(part.start_over)
-        await part.run(part.begin, Version.of(body.headers, length), body, decode)
+        part.expect(Version.of(body.headers, length), body, decode)
+        if length is None or length > _SMALL_BYTES:  # a small one's first bytes are all that has to be waited for
+            await part.run(part.begin)
         trouble: list[AuroraError] = []
 
         async def arriving() -> AsyncGenerator[bytes, None]:
@@ -460,12 +495,14 @@ class Fetcher:
             await pump(chunks, part, lambda batch: (batch,))
         if trouble:
             raise trouble[0]
+        if part.is_expecting:  # an empty body
+            await part.run(part.begin)
         refuse_other_length(part.written_bytes, length, wanted.url, wanted.target)
 
 
 async def _paced(body: Body, part: _Part, decode: bool) -> AsyncGenerator[bytes, None]:
     """Yield the chunks of a body, and give up when they come too slowly. What the disk takes does not count."""
-    wanted, arrived = part.wanted, part.written_bytes
+    wanted, arrived = part.wanted, part.written_bytes if body.status == 206 else 0
     total = None if body.length is None else arrived + body.length
     window_s, least_bytes = wanted.options.stall_s, (wanted.options.least_bytes_per_s or 0) * wanted.options.stall_s
     in_window, waited_s = 0, 0.0
@@ -551,12 +588,15 @@ class _Part(PartFile):
     def __init__(self, wanted: _Wanted) -> None:
         super().__init__(wanted.target, url=wanted.url, overwrite=wanted.options.exists != "refuse")
         self.wanted = wanted
+        self.found: os.stat_result | None = None
+        """The file that was there when this was opened."""
         self.version: Version | None = None
         self._claim = Claim(wanted.target, wanted.options.lease_s)
         self._path = self._claim.part
         self._promises = set[Digest]()
         self._hashes: dict[str, Any] = {}
         self._checkpoint_time = 0.0
+        self._beginning: Callable[[], None] | None = None
         self._fetched_bytes = 0
         self._keep = wanted.options.keep_parts
         self._has_name = False
@@ -567,7 +607,8 @@ class _Part(PartFile):
         """Leave what the next one can go on from, or nothing."""
         if isinstance(error, DiskFull | MalformedAnswer):  # others need the space more; it may not be what it seems
             self._keep = False
-        await super().__aexit__(kind, error, trace)
+        if not self._has_name:  # otherwise it is clean already
+            await super().__aexit__(kind, error, trace)
 
     async def run(self, call: Callable[..., T], *args: object) -> T:
         """Run a function in the writer's thread.
@@ -588,8 +629,7 @@ class _Part(PartFile):
 
     async def finish(self) -> Fetched:
         """Verify the file and give it its name."""
-        await self.run(self._verify)
-        await self.commit()
+        await self.run(self._finish)
         assert self.version is not None
         return Fetched(
             self.target, self.wanted.url, self.written_bytes, self._fetched_bytes, self._hashes["sha256"].hexdigest(),
@@ -602,6 +642,12 @@ class _Part(PartFile):
         if not self._claim.take():
             raise _Busy
         super()._make()
+        self.found = _file_at(self.target)
+
+    @property
+    def is_alone(self) -> bool:
+        """True when nobody has left anything of the file."""
+        return self._claim.is_alone
 
     def take_over(self) -> None:
         """Go on from what somebody else has left, if anything can be done with it."""
@@ -635,11 +681,29 @@ class _Part(PartFile):
         self._promises.clear()
         self._hashes = {}
 
-    def begin(self, version: Version, body: Body, decode: bool) -> None:
-        """Prepare for the bytes of an answer, behind those that are there."""
+    def expect(self, version: Version, body: Body, decode: bool) -> None:
+        """Take the bytes of an answer from now on, behind those that are there if it is a part."""
+        self._beginning = partial(self._begin, version, body, decode)
+
+    @property
+    def is_expecting(self) -> bool:
+        """True as long as nothing has come of the answer."""
+        return self._beginning is not None
+
+    def begin(self) -> None:
+        """Prepare for the bytes of the answer, unless the first of them came and that is done."""
+        beginning, self._beginning = self._beginning, None
+        if beginning is not None:
+            beginning()
+
+    def _begin(self, version: Version, body: Body, decode: bool) -> None:
+        if body.status != 206:
+            self.start_over()
         if self.version is None:
             self.version = version
-            self._checkpoint()
+            self._checkpoint_time = time.monotonic()
+            if version.length is None or version.length > _SMALL_BYTES:
+                self._checkpoint()
         elif self.version.length is None:
             self.version = attrs.evolve(self.version, length=version.length)
         if not (decode and _is_encoded(body)):  # they would be about the packed bytes
@@ -648,6 +712,7 @@ class _Part(PartFile):
         self._refuse_without_space()
 
     def write_here(self, data: bytes) -> None:
+        self.begin()
         super().write_here(data)
         if self._given_up:
             return
@@ -685,6 +750,13 @@ class _Part(PartFile):
         os.fsync(self._fd)
         self._claim.note(self.version, self.written_bytes, released=released)
         self._checkpoint_time = time.monotonic()
+
+    def _finish(self) -> None:
+        self._verify()
+        self._commit()
+        if self._has_name:
+            self._claim.tidy()
+            self._claim.drop()
 
     def _verify(self) -> None:
         self._hash_what_is_there()
@@ -726,9 +798,8 @@ class _Part(PartFile):
                     return
             with suppress(OSError):
                 self._close()
-            if self._has_name:
-                self._claim.tidy()
-            self._claim.drop()
+            if not self._has_name:
+                self._claim.drop()
 
 
 def _holds(path: Path, digest: Digest) -> bool:
@@ -785,14 +856,16 @@ def _check_url(url: object) -> None:
         raise InvalidInput("url", f"{shown_url(str(url))!r} is not an http(s) URL")
 
 
-def _target_of(target: Path | str, url: str) -> Path:
+def _look_at(target: Path | str, url: str) -> tuple[Path, os.stat_result | None]:
+    """Return where the file goes, and what is there."""
     path = Path(target)
     try:
         # "data/" is a folder, also one that is still to be made; a Path has lost its slash.
-        is_folder = str(target).endswith(("/", os.sep)) or path.is_dir()
+        if str(target).endswith(("/", os.sep)) or path.is_dir():
+            path /= name_from(url)
+        return path, _file_at(path)
     except OSError as error:
         raise as_ours(error, url, path, 0) from error
-    return path / name_from(url) if is_folder else path
 
 
 # Public ---------------------------------------------------------------------------------------------------------------

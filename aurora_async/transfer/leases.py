@@ -69,6 +69,8 @@ class Claim:
     lease_s: float
     _worker: str = attrs.field(factory=new_worker)
     _token: str = attrs.field(factory=lambda: secrets.token_hex(8))
+    is_alone: bool = attrs.field(default=False, init=False)
+    """True when nobody else had anything of the file at the time it was claimed: there is nothing to take over."""
 
     @property
     def part(self) -> Path:
@@ -183,6 +185,7 @@ class Claim:
 
     def _is_taken(self, now: float) -> bool:
         others = self._tokens() - {self._token}
+        self.is_alone = not others
         return any(self._path(token, "json").exists() and self._lives(token, now) for token in others)
 
     def _abandoned(self, now: float) -> Iterator[tuple[str, _Note]]:

@@ -22,6 +22,9 @@ class Origin:
 
     address: str
     etag: str | None = None
+    size: int | None = None
+    modified_ns: int | None = None
+    """What the file was like when this was noted: what has changed since is of no version."""
 
     @classmethod
     def of(cls, url: str, etag: str | None = None) -> Origin:
@@ -40,7 +43,14 @@ class Origin:
         """Note it with a file, if that is possible."""
         if sys.platform == "linux":
             with suppress(OSError):
-                os.setxattr(path, _NAME, msgspec.json.encode(self))
+                found = path.stat()
+                noted = attrs.evolve(self, size=found.st_size, modified_ns=found.st_mtime_ns)
+                os.setxattr(path, _NAME, msgspec.json.encode(noted))
+
+    def is_of(self, found: os.stat_result, url: str) -> bool:
+        """True when a file came from there and has not changed since this was noted."""
+        is_untouched = (self.size, self.modified_ns) == (found.st_size, found.st_mtime_ns)
+        return is_untouched and self.address == Origin.of(url).address
 
     def is_other(self, other: Origin) -> bool:
         """True when the two are certainly of different files: another address, and another version."""

@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 
 import attrs
 
+from aurora_async.transfer.digests import is_md5_etag
+
 __all__ = ["Version"]
 
 _STRONG_ETAG = re.compile(r'"[^"]*"')
@@ -24,6 +26,8 @@ class Version:
     length: int | None = None
     validator: str | None = None
     """That of the two by which the rest of just these bytes can be asked for (`If-Range`), None when neither can."""
+    is_md5: bool = False
+    """Whether the ETag, where it looks like an MD5, certainly is that of the bytes."""
 
     @classmethod
     def of(cls, headers: Mapping[str, str], length: int | None) -> Version:
@@ -35,7 +39,9 @@ class Version:
                 validator = etag
             elif _is_settled(_moment(last_modified), _moment(headers.get("Date"))):
                 validator = last_modified
-        return cls(etag=etag, last_modified=last_modified, length=length, validator=validator)
+        return cls(
+            etag=etag, last_modified=last_modified, length=length, validator=validator, is_md5=is_md5_etag(headers)
+        )
 
     @property
     def modified(self) -> datetime | None:

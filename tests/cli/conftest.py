@@ -18,7 +18,10 @@ import pytest
 from aurora_async.cli import main
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = ("AURORAX_BASE_URL", "AURORAX_API_KEY", "JSOC_BASE_URL", "JSOC_EMAIL")
+SETTINGS = (
+    "AURORAX_BASE_URL", "AURORAX_API_KEY", "JSOC_BASE_URL", "JSOC_EMAIL", "IMAP_DATA_ACCESS_URL", "IMAP_DATA_DIR",
+    "IMAP_API_KEY", "IMAP_ACCESS_TOKEN", "IMAP_WEBPODA_TOKEN", "IMAP_DATA_ACCESS_CLIENT_VERSION",
+)  # fmt: skip
 
 
 @attrs.frozen

@@ -49,7 +49,7 @@ def test_every_command_has_help_that_fits_the_terminal(path: tuple[str, ...]) ->
     """Help that wraps is help that nobody reads."""
     result = CliRunner().invoke(root, [*path, "--help"], obj=Common(), terminal_width=80)
     assert result.exit_code == 0
-    assert "Usage:" in result.output
+    assert "usage:" in result.output.lower()  # that of the official IMAP client begins small
     assert max(map(len, result.output.splitlines())) <= 80
 
 

@@ -126,3 +126,52 @@ def test_jsoc_is_served_as_the_options_say(shell: Any) -> None:
             process.terminate()
             process.communicate(timeout=20)
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "scope"), [("key", "key", "full"), ("key:read", "key", "read"), ("k:e:y:full", "k:e:y", "full")]
+)
+def test_a_key_of_imap_may_have_a_scope(text: str, key: str, scope: str) -> None:
+    """Without one it may do everything."""
+    assert serve._imap_key(text) == (key, scope)
+
+
+@pytest.mark.parametrize("text", ["", ":read", "key:all"])
+def test_half_a_key_of_imap_is_refused(text: str) -> None:
+    """With the scopes there are."""
+    with pytest.raises(InvalidInput, match="full, read"):
+        serve._imap_key(text)
+
+
+def test_imap_is_served_as_the_options_say(shell: Any) -> None:
+    """Who is let in, what there is, and where its files come from; both addresses are told."""
+    (shell.folder / "files").mkdir()
+    (shell.folder / "files" / "imap_mag_l2_norm-dsrf_20260101_v001.0001.cdf").write_bytes(b"own")
+    who = ("--imap-key", "mine", "--imap-key", "theirs:read", "--imap-token", "token")
+    what = ("--imap-empty", "--imap-files", "files", "--imap-link-life", "3600", "--imap-objects-refuse-keys")
+    with shell.start("serve", "--port", "0", "--workers", "0", *who, *what) as process:
+        try:
+            said = [process.stdout.readline().decode() for _ in range(5)]
+            base_url = said[0].removeprefix("listening on ").strip()
+            assert said[3] == f"IMAP:     {base_url}/imap, with 2 API keys\n"
+            objects_url = said[4].removeprefix("IMAP objects: ").strip()
+
+            def ask(path: str, **headers: str) -> Any:
+                named = {name.replace("_", "-"): value for name, value in headers.items()}
+                return urllib.request.urlopen(urllib.request.Request(f"{base_url}/imap{path}", headers=named))
+
+            with pytest.raises(HTTPError, match="403"):
+                ask("/api-key/query?instrument=mag", x_api_key="imap-demo-key", User_Agent="tests")
+            with ask("/authorized/query?instrument=mag", Authorization="Bearer token", User_Agent="tests") as answer:
+                (row,) = json.load(answer)
+            with pytest.raises(HTTPError, match="403") as refused:  # the key goes with the redirect
+                ask(f"/api-key/download/{row['file_path']}", x_api_key="mine")
+            with refused.value as answer:
+                link = str(answer.url)
+            assert link.startswith(objects_url) and "X-Amz-Expires=3600" in link
+            with urllib.request.urlopen(link) as answer:
+                assert answer.read() == b"own"
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+    assert process.returncode == 0

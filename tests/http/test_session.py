@@ -160,6 +160,13 @@ class TestExchange:
         assert changed["accept-encoding"] == "identity"
         assert again == plain
 
+    async def test_the_service_may_be_told_another_name(self, serve: Serve) -> None:
+        """Where it goes by the name of a client which dialect it speaks; a store that it leads to is told so, too."""
+        home, other = await serve(echoes), await serve(echoes)
+        async with session(home, user_agent="Python-urllib/3.11 (aurora_async)") as http:
+            told = [(await http.exchange("GET", base)).json()["headers"]["user-agent"] for base in (home, other)]
+        assert told == ["Python-urllib/3.11 (aurora_async)"] * 2
+
     async def test_an_encoded_url_is_sent_to_the_letter(self, serve: Serve) -> None:
         """A presigned link's signature may cover its exact spelling; other texts are encoded."""
         base = await serve(echoes)

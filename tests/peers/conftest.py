@@ -115,6 +115,16 @@ def drms_email() -> str:
     return "demo@example.com"
 
 
+@pytest.fixture(scope="session")
+def imap_data_access() -> ModuleType:
+    """The official client of the IMAP SDC."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import imap_data_access
+        import imap_data_access.io
+    return imap_data_access
+
+
 WithKey = Callable[[str], Any]
 
 

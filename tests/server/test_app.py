@@ -21,7 +21,7 @@ import asyncio, sys
 from pathlib import Path
 from aurora_async.server.app import ServiceSettings, serve
 settings = ServiceSettings(data_dir=Path(sys.argv[1]), workers=int(sys.argv[2]), server_time_s=float(sys.argv[3]))
-asyncio.run(serve(settings, on_ready=lambda url: print(url, flush=True)))
+asyncio.run(serve(settings, on_ready=lambda service: print(service.base_url, flush=True)))
 """
 
 
@@ -188,6 +188,43 @@ async def test_killed_it_remembers_everything_acknowledged(tmp_path: Path) -> No
             again = await submit(url, "conjunctions", place)
             await ended(url, again)
             assert (await data(url, again))["result"][0]["data_sources"] == pair
+        finally:
+            os.kill(process.pid, signal.SIGTERM)
+            await process.communicate()
+
+
+async def test_killed_it_remembers_every_file_that_it_took(tmp_path: Path) -> None:
+    """IMAP's uploads survive `kill -9`, also those that the catalogue had not heard of."""
+    key = {"x-api-key": "imap-demo-key"}
+    names = [f"imap_mag_l1b_norm-mago_202601{day:02}_v001.0001.cdf" for day in range(1, 21)]
+    process, url = await started(tmp_path)
+    async with aiohttp.ClientSession() as session:
+
+        async def ask(path: str, method: str = "GET", **how: Any) -> aiohttp.ClientResponse:
+            how = {"headers": key, "allow_redirects": False} | how
+            async with session.request(method, f"{url}/imap/api-key/{path}", **how) as answer:
+                await answer.read()
+            return answer
+
+        for name in names:
+            link = await (await ask(f"upload/{name}")).json()
+            async with session.put(link, data=name.encode()) as answer:
+                assert answer.status == 200
+        process.kill()
+        await process.communicate()
+
+        process, url = await started(tmp_path)
+        try:
+            async with asyncio.timeout(20):
+                while (
+                    len(rows := await (await ask("query?instrument=mag&data_level=l1b&start_date=20260101")).json())
+                    < 20
+                ):
+                    await asyncio.sleep(0.01)
+            for row in rows:
+                link = (await ask(f"download/{row['file_path']}")).headers["Location"]
+                async with session.get(link) as answer:
+                    assert row["file_path"].endswith("/" + await answer.text())
         finally:
             os.kill(process.pid, signal.SIGTERM)
             await process.communicate()

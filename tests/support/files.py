@@ -43,6 +43,8 @@ class FileServer:
     dated_parts: bool = True
     """False leaves Last-Modified out of parts, as RFC 9110 (15.3.7) has it."""
     chunked: bool = False
+    conditional: bool = False
+    """Whether If-None-Match is heeded."""
     headers: dict[str, str] = field(default_factory=dict)
     cut_at: Callable[[int], int | None] = lambda number: None
     status: Callable[[int], web.Response | None] = lambda number: None
@@ -64,6 +66,8 @@ class FileServer:
         self.seen.append(seen)
         if (refusal := self.status(number)) is not None:
             return refusal
+        if self.conditional and self.etag is not None and request.headers.get("If-None-Match") == self.etag:
+            return web.Response(status=304, headers={"ETag": self.etag})
         first, last = 0, len(self.data) - 1
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
         condition = request.headers.get("If-Range")

@@ -687,6 +687,67 @@ class TestThere:
         server.etag = '"v4"'
         assert (await Fetcher(session).fetch(server.url, tmp_path / "x")).was_there
 
+    async def test_what_came_from_there_is_asked_for_by_its_version(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """Of five thousand files that are there already not one byte comes again."""
+        server.conditional = True
+        await Fetcher(session).fetch(server.url, tmp_path / "x")
+        if Origin.noted(tmp_path / "x") is None:
+            pytest.skip("this file system keeps no attributes")
+        assert (await Fetcher(session).fetch(server.url, tmp_path / "x")).was_there
+        assert (len(server.seen), server.sent) == (2, SIZE)
+
+    @pytest.mark.parametrize("change", ["shorter", "touched"])
+    async def test_what_has_changed_since_is_of_no_version(
+        self, session: Session, server: FileServer, tmp_path: Path, change: str
+    ) -> None:
+        """The attribute stays with a file that somebody cuts or writes into."""
+        server.conditional = True
+        target = tmp_path / "x"
+        await Fetcher(session).fetch(server.url, target)
+        date = target.stat().st_mtime
+        if change == "shorter":
+            os.truncate(target, 1000)
+            os.utime(target, (date, date))
+        else:
+            target.write_bytes(b"x" + DATA[1:])
+        assert not (await Fetcher(session).fetch(server.url, target)).was_there
+        assert target.read_bytes() == DATA
+
+    @pytest.mark.parametrize("is_sure", [True, False])
+    async def test_an_object_s_etag_tells_a_file_of_unknown_origin(
+        self, session: Session, server: FileServer, tmp_path: Path, is_sure: bool
+    ) -> None:
+        """Another client brought it here, some day: its MD5 says whether it is the file, and then it is known."""
+        server.conditional = True
+        server.etag = f'"{hashlib.md5(DATA).hexdigest()}"'
+        if is_sure:
+            server.headers = {"x-amz-server-side-encryption": "AES256"}
+        target = tmp_path / "x"
+        target.write_bytes(DATA)
+        assert (await Fetcher(session).fetch(server.url, target)).was_there
+        assert (await Fetcher(session).fetch(server.url, target)).was_there
+        noted = Origin.noted(target) is not None
+        assert server.sent == (1 if noted else 2)
+        target.write_bytes(b"x" + DATA[1:])
+        os.utime(target, (1577836800, 1577836800))  # the server's own date
+        assert (await Fetcher(session).fetch(server.url, target)).was_there is not is_sure
+
+    async def test_an_object_that_is_spoilt_on_its_way_is_noticed(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """By the MD5 that its ETag is; one of another length would be noticed anyway."""
+        server.etag = f'"{hashlib.md5(DATA).hexdigest()}"'
+        server.headers = {"x-amz-server-side-encryption": "AES256"}
+        server.data = b"x" + DATA[1:]
+        with pytest.raises(WrongContent, match=r"its md5 is .* was promised \(ETag\)"):
+            await Fetcher(session).fetch(server.url, tmp_path / "x")
+        assert nothing_left(tmp_path)
+        server.data = DATA
+        await Fetcher(session).fetch(server.url, tmp_path / "x")
+        assert (tmp_path / "x").read_bytes() == DATA
+
 
 class TestMany:
     """Several on one target."""
@@ -793,6 +854,10 @@ async def test_cancelled_while_a_thread_works_it_leaves_no_claim(
     session: Session, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, native: bool
 ) -> None:
     """The thread cannot be stopped; what it does after that is undone, or the next one would wait for nobody."""
+    monkeypatch.setattr(sys.modules[Fetcher.__module__], "_SMALL_BYTES", 0)  # so that it is noted how far it is
+    abandoned = Claim(tmp_path / "x", 0.0)
+    assert abandoned.take()
+    os.utime(abandoned.state, (0, 0))
     working = threading.Event()
     real = getattr(Claim, method)
 

@@ -1,0 +1,457 @@
+"""What the `imap` commands do with files: lists of them, their transfer with progress, and what is said afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import click
+import msgspec
+
+from aurora_async.cli.exits import Common, Failed
+from aurora_async.cli.fetching import FILES, FileProgress, print_failures, reason_of, text_of
+from aurora_async.cli.imap_client import ask_imap, short
+from aurora_async.cli.jsoc_output import Output
+from aurora_async.cli.listing import Column, note
+from aurora_async.cli.progress import shown
+from aurora_async.display import Tally, numbers
+from aurora_async.errors import AuroraError, InvalidInput
+from aurora_async.imap import (
+    FileQuery,
+    FileTable,
+    Imap,
+    InvalidFileName,
+    ProcessingInputs,
+    SpiceKernel,
+    SpiceQuery,
+    TableFile,
+    Uploads,
+    key_of,
+)
+from aurora_async.imap.downloads import DownloadedFile
+from aurora_async.imap.errors import AlreadyExists, NoSuchFile, NotReleased
+from aurora_async.imap.query import query_of_name
+from aurora_async.imap.tables import Gap
+from aurora_async.transfer.fetch import Exists
+
+__all__ = [
+    "Fetching",
+    "download",
+    "fetch_packets",
+    "print_files",
+    "print_gaps",
+    "print_kernels",
+    "print_metakernel",
+    "query_of",
+    "sync",
+    "upload",
+]
+
+_NOTHING = "no file meets all of these"
+_NOTHING_RELEASED = "no released file meets all of these; --api-key or --access-token shows the others"
+_RESUMED = "what has come is kept, the same command goes on from there"
+_NAME = Column("file_name", head="file")
+_INGESTED = Column("ingestion_date", head="ingested", value=lambda row: getattr(row, "ingestion_date", None), drop=1)
+_FILES = (_NAME, _INGESTED, Column("released", value=lambda row: getattr(row, "released", None), drop=2))
+_KERNELS = (
+    Column("file_name", head="file", value=lambda row: row.key.removeprefix("imap/spice/")),
+    Column("start"),
+    Column("end"),
+    Column("type", drop=2),
+    _INGESTED,
+)
+_KERNEL_OPTIONS = {
+    "type": "TYPE",
+    "file_name": "--filename",
+    "start": "--start-date",
+    "end": "--end-date",
+    "ingestion_start_date": "--ingestion-start-date",
+    "ingestion_end_date": "--ingestion-end-date",
+}
+_TABLES = (_NAME, Column("start_date", head="start", drop=2), Column("end_date", head="end"), _INGESTED)
+
+
+@attrs.frozen
+class Fetching:
+    """How files are fetched."""
+
+    exists: Exists = "check"
+    jobs: int = 16
+    events: str | None = None
+    dry_run: bool = False
+
+
+def query_of(filters: Mapping[str, Any]) -> FileQuery:
+    """Make a query of what was typed.
+
+    Raises:
+        InvalidInput: It cannot be right; `field` is the option.
+    """
+    name = filters.get("filename")
+    if name is not None:
+        if len(filters) > 1:
+            raise click.UsageError("--filename stands alone: the name says everything else")
+        return _query_of_name(name)
+    if not set(filters) - {"table"} or (filters.get("version") == "latest" and not set(filters) - {"table", "version"}):
+        raise click.UsageError("say which files: give a filter, such as --instrument mag")
+    try:
+        return FileQuery(**filters)
+    except InvalidInput as error:
+        if error.field not in filters:
+            raise
+        raise InvalidInput(f"--{error.field.replace('_', '-')}", error.reason) from None
+
+
+def _query_of_name(name: str) -> FileQuery:
+    try:
+        found = query_of_name(name)
+    except InvalidFileName as error:
+        raise Failed(short(error), 2) from error
+    if isinstance(found, FileQuery):
+        return found
+    raise click.UsageError(f"{name} is a kernel: imap spice --filename finds it")
+
+
+# Lists ----------------------------------------------------------------------------------------------------------------
+
+
+def print_files(common: Common, asked: FileQuery, output: Output, fetching: Fetching | None) -> None:
+    """Print what a query finds, or fetch it."""
+    _found(common, lambda client: client.query(asked), output, fetching)
+
+
+def print_kernels(common: Common, asked: Mapping[str, Any], output: Output, fetching: Fetching | None) -> None:
+    """Print the kernels that meet filters, or fetch them."""
+    try:
+        SpiceQuery(**asked)
+    except InvalidInput as error:
+        raise InvalidInput(_KERNEL_OPTIONS.get(error.field, error.field), error.reason) from None
+    _found(common, lambda client: client.spice_query(**asked), output, fetching)
+
+
+def _found(common: Common, ask: Callable[[Imap], Awaitable[Any]], output: Output, fetching: Fetching | None) -> None:
+    async def work(client: Imap) -> Any:
+        found = await ask(client)
+        if fetching is not None and len(found):
+            await _fetch(common, client, found.keys, fetching)
+        return found
+
+    found = ask_imap(common, work)
+    if fetching is not None and len(found):
+        return
+    rows = list(found)
+    empty = _nothing(found)
+    if output.is_table:
+        output.print_records(common, _columns_of(rows), rows, empty=empty)
+        if rows:
+            note(common, f"{numbers.plural(len(rows), 'file')}; --download fetches them")
+        return
+    documents = msgspec.to_builtins(found.to_dicts())
+    heads = list(documents[0]) if documents else ["key"]
+    output.print_records(common, [_field(head) for head in heads], documents, empty=empty)
+
+
+def _nothing(found: FileTable[Any]) -> str:
+    return _NOTHING if found.note is None else _NOTHING_RELEASED
+
+
+def _columns_of(rows: Sequence[Any]) -> Sequence[Column]:
+    match rows[:1]:
+        case [SpiceKernel()]:
+            return _KERNELS
+        case [TableFile()]:
+            return _TABLES
+        case _:
+            return _FILES
+
+
+def _field(name: str) -> Column:
+    return Column(name, value=lambda document: document[name])
+
+
+# Transfer -------------------------------------------------------------------------------------------------------------
+
+
+def download(
+    common: Common, names: Sequence[str], list_file: str | None, inputs: str | None, filters: Mapping[str, Any],
+    fetching: Fetching,
+) -> None:  # fmt: skip
+    """Fetch what was named, what a list names, what a job needs, and what a query finds."""
+    asked = query_of(filters) if filters else None
+    keys = [_key_of(name) for name in names]
+    if not keys and list_file is None and inputs is None and asked is None:
+        raise click.UsageError("say which files: names, filters such as --instrument mag, --from or --inputs")
+
+    async def work(client: Imap) -> None:
+        wanted = list(keys)
+        if list_file is not None:
+            wanted += _listed(list_file, await text_of(list_file, "give one name a line"))
+        if inputs is not None:
+            wanted += _needed(inputs, await text_of(inputs, "give a document of processing inputs (JSON)"))
+        if asked is not None:
+            found = await client.query(asked)
+            wanted += found.keys
+            if not len(found):
+                note(common, _nothing(found))
+        await _fetch(common, client, list(dict.fromkeys(wanted)), fetching)
+
+    ask_imap(common, work)
+
+
+def _listed(name: str, text: str) -> list[str]:
+    keys = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            keys.append(_key_of(line.strip()))
+        except AuroraError as error:
+            raise Failed(f"{name}, line {number}: {error}", 2) from None
+    return keys
+
+
+def _key_of(name: str) -> str:
+    try:
+        return key_of(name)
+    except InvalidFileName as error:
+        raise Failed(short(error), 2) from error
+
+
+def _needed(name: str, text: str) -> Sequence[str]:
+    try:
+        return ProcessingInputs.deserialize(text).keys()
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error.field}", error.reason) from None
+
+
+async def _fetch(common: Common, client: Imap, keys: Sequence[str], fetching: Fetching) -> None:
+    if not keys:
+        return
+    folder = client.config.data_dir
+    if fetching.dry_run:
+        absent = [key for key in keys if not (folder / key).exists()]
+        _print_keys(common, absent)
+        here = len(keys) - len(absent)
+        known = f"; {numbers.count(here)} are here, and would be compared with the archive's" if here else ""
+        note(common, f"{numbers.plural(len(absent), 'file')} would be fetched into {folder}{known}")
+        return
+    progress = FileProgress()
+    tally = Tally({FILES: len(keys)}, opening="connecting")
+    with _watched(common, progress, tally, fetching):
+        done = await client.download(
+            keys, exists=fetching.exists, at_once=fetching.jobs, on_bytes=progress.bytes,
+            on_outcome=lambda file: progress.over(file.key, file if file.ok else None, file.error),
+        )  # fmt: skip
+    _print_paths(common, done.paths, fetching)
+    there = sum(file.was_there for file in done)
+    known = f", {numbers.count(there)} of them here already" if there else ""
+    took = numbers.duration(tally.elapsed_s)
+    if done.paths:
+        size = numbers.size(done.fetched_bytes)
+        note(common, f"{numbers.plural(len(done.paths), 'file')}{known}; {size} fetched in {took}")
+    _tell_failures(done.failed, len(done))
+
+
+@contextmanager
+def _watched(common: Common, progress: FileProgress, tally: Tally, fetching: Fetching) -> Any:
+    try:
+        with shown(progress, tally, quiet=common.quiet, events=fetching.events):
+            yield
+    except asyncio.CancelledError:
+        common.aftermath = _RESUMED
+        raise
+
+
+def _print_paths(common: Common, paths: Iterable[Path], fetching: Fetching) -> None:
+    if common.quiet or fetching.events == "-":  # events name the files themselves
+        return
+    here = Path.cwd()
+    for path in paths:
+        click.echo(os.fsencode(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+def _print_keys(common: Common, keys: Iterable[str]) -> None:
+    if not common.quiet:
+        for key in keys:
+            click.echo(key)
+
+
+def _tell_failures(failed: Sequence[DownloadedFile], of: int) -> None:
+    errors = [(file.key.rpartition("/")[2], file.error) for file in failed if file.error is not None]
+    if not errors:
+        return
+    if of == 1:
+        raise errors[0][1]
+    print_failures(errors, head="FILE", say=_reason)
+    raise Failed(f"{len(errors)} of {numbers.plural(of, 'file')} could not be fetched; try again for these")
+
+
+def _reason(error: AuroraError) -> str:
+    """Say what is wrong without the name of the file, which stands beside it."""
+    match error:
+        case NotReleased():
+            return "not released: --api-key or --access-token would show it"
+        case NoSuchFile():
+            return "the archive has no such file"
+        case AlreadyExists():
+            return "the archive has it already, and replaces no file"
+        case _:
+            return reason_of(error)
+
+
+def sync(common: Common, asked: FileQuery, fetching: Fetching) -> None:
+    """Bring the data directory up to date with a query."""
+
+    async def work(client: Imap) -> None:
+        progress = FileProgress()
+        tally = Tally(opening="asking what there is")
+        with _watched(common, progress, tally, fetching):
+            done = await client.mirror(
+                asked, at_once=fetching.jobs, dry_run=fetching.dry_run, on_bytes=progress.bytes,
+                on_planned=lambda count: tally.expect(FILES, count),
+                on_outcome=lambda file: progress.over(file.key, file if file.ok else None, file.error),
+            )  # fmt: skip
+        here = f"; {numbers.count(done.present)} here already" if done.present else ""
+        if fetching.dry_run:
+            _print_keys(common, done.would)
+            note(common, f"{numbers.plural(len(done.would), 'file')} would be fetched into {done.folder}{here}")
+            return
+        _print_paths(common, (file.path for file in done.new if file.path is not None), fetching)
+        if done.new:
+            size = numbers.size(sum(file.fetched_bytes for file in done.new))
+            took = numbers.duration(tally.elapsed_s)
+            note(common, f"{numbers.plural(len(done.new), 'new file')}, {size} fetched in {took}{here}")
+        elif done.present:
+            note(common, f"nothing new{here}")
+        elif not done.failed:
+            note(common, _NOTHING if client.config.is_authenticated else _NOTHING_RELEASED)
+        _tell_failures(done.failed, len(done.new) + len(done.failed))
+
+    ask_imap(common, work)
+
+
+# Kernels and gaps -----------------------------------------------------------------------------------------------------
+
+
+def print_metakernel(
+    common: Common, start: str, end: str, types: Sequence[str], *, require_coverage: bool, as_list: bool,
+    with_download: bool, out: Path | None,
+) -> None:  # fmt: skip
+    """Print a metakernel or write it to a file; fetch its kernels, if that is wanted."""
+
+    async def work(client: Imap) -> Any:
+        folder = client.config.data_dir / "imap" / "spice" if with_download else None
+        found = await client.metakernel(
+            start,
+            end,
+            file_types=types or None,
+            spice_path=str(folder) if folder else None,
+            require_coverage=require_coverage,
+        )
+        if with_download:
+            progress = FileProgress()
+            with _watched(common, progress, Tally({FILES: len(found.keys)}, opening="connecting"), Fetching()):
+                done = await client.download(
+                    found.keys, on_bytes=progress.bytes,
+                    on_outcome=lambda file: progress.over(file.key, file if file.ok else None, file.error),
+                )  # fmt: skip
+            note(common, f"{numbers.plural(len(done.paths), 'kernel')} in {folder}")
+            _tell_failures(done.failed, len(done))
+        return found
+
+    found = ask_imap(common, work)
+    if as_list:
+        _print_keys(common, found.names)
+    elif out is not None:
+        out.write_text(found.text, encoding="utf-8")
+        note(common, f"{out} names {numbers.plural(len(found.names), 'kernel')}")
+    else:
+        click.echo(found.text, nl=not found.text.endswith("\n"))
+    for category, ranges in found.gaps.items():
+        parts = ", ".join(f"{gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M}" for gap in ranges)
+        note(common, f"no {category.removesuffix('_category').replace('_', ' ')} for {parts}")
+
+
+def _number_of(gap: Gap) -> int:
+    return len(gap.missing)
+
+
+_GAPS = (
+    Column("instrument", value=lambda gap: gap.product[0]),
+    Column("data_level", head="level", value=lambda gap: gap.product[1]),
+    Column("descriptor", value=lambda gap: gap.product[2]),
+    Column("first"),
+    Column("last"),
+    Column.number("missing", _number_of),
+)
+
+
+def print_gaps(common: Common, asked: FileQuery, output: Output) -> None:
+    """Print which days or pointings products lack."""
+    found = ask_imap(common, lambda client: client.query(asked))
+    gaps = found.gaps()
+    count = numbers.plural(len(found), "file")
+    empty = f"no gaps: {count}, one after the other" if len(found) else _nothing(found)
+    output.print_records(
+        common, _GAPS, gaps, empty=empty, document=lambda gap: {one.name: one.value(gap) for one in _GAPS}
+    )
+    if gaps:
+        note(common, f"{count} there, {numbers.count(sum(map(_number_of, gaps)))} missing")
+
+
+def fetch_packets(
+    common: Common, instrument: str, start: str, end: str | None, *, mode: Literal["ert", "sct"], upload: bool
+) -> None:
+    """Fetch raw packets into files."""
+    done = ask_imap(common, lambda client: client.download_packets(instrument, start, end, mode=mode, upload=upload))
+    _print_paths(common, (file.path for file in done.new if file.path is not None), Fetching())
+    size = numbers.size(sum(file.bytes or 0 for file in done.new))
+    known = sum(file.status in ("same", "fewer") for file in done)
+    there = f"; {numbers.count(known)} in the archive already" if known else ""
+    note(common, f"{numbers.plural(len(done.new), 'new file')}, {size}{there}")
+    failed = [(str(file.start_date), file.error) for file in done.failed if file.error is not None]
+    if failed:
+        print_failures(failed, head="DAY", say=_reason)
+        raise Failed(f"{len(failed)} of {numbers.plural(len(done), 'file')} could not be made or delivered")
+
+
+# Delivery -------------------------------------------------------------------------------------------------------------
+
+
+def upload(
+    common: Common, paths: Sequence[Path], *, exists: Literal["refuse", "skip", "check"], dry_run: bool, jobs: int
+) -> None:
+    """Deliver files to the archive."""
+    if dry_run:
+        keys = [_key_of(path.name) for path in paths]
+        missing = next((path for path in paths if not path.is_file()), None)
+        if missing is not None:
+            raise InvalidInput("FILE", f"{missing} is not there, or no file")
+        _print_keys(common, keys)
+        note(common, f"{numbers.plural(len(keys), 'file')} would be delivered")
+        return
+
+    async def work(client: Imap) -> Uploads:
+        delivered = await client.upload(list(paths), exists=exists, at_once=jobs)
+        assert isinstance(delivered, Uploads)  # a list was given
+        if len(delivered) == 1 and (error := delivered[0].error) is not None:
+            raise error
+        return delivered
+
+    done = ask_imap(common, work)
+    sent = [one for one in done if one.ok and one.status == "uploaded"]
+    _print_keys(common, [one.key for one in sent])
+    there = sum(one.status == "exists" for one in done)
+    known = f"; {numbers.count(there)} there already" if there else ""
+    size = numbers.size(sum(one.bytes or 0 for one in sent))
+    if sent or there:
+        note(common, f"{numbers.plural(len(sent), 'file')} delivered, {size}{known}")
+    failed = [(one.path.name, one.error) for one in done.failed if one.error is not None]
+    if failed:
+        print_failures(failed, head="FILE", say=_reason)
+        raise Failed(f"{numbers.count(len(failed))} of {numbers.plural(len(done), 'file')} could not be delivered")

@@ -1,0 +1,121 @@
+"""The IMAP Science Data Center, blocking: what `aurora_async.imap` has, under the same names, without `await`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from aurora_async.imap import Download, ImapConfig, Upload, Uploads
+from aurora_async.imap import Imap as AsyncImap
+from aurora_async.imap.downloads import Downloadable, OnBytes, OnOutcome
+from aurora_async.imap.uploads import Existing
+from aurora_async.sync._client import BlockingClient
+from aurora_async.sync._verbs import blocking, streaming
+from aurora_async.transfer.fetch import Exists
+
+__all__ = ["Imap"]
+
+T = TypeVar("T")
+
+
+class Imap(BlockingClient[AsyncImap]):
+    """The SDC's archive, or a local service like it, blocking; see `aurora_async.Imap`.
+
+    It is opened by the first call, from whichever thread, and closed by `close`, at the end of a `with` block, or at
+    the latest when the interpreter ends. It works in scripts and in notebooks alike, whose own event loop it does not
+    need. Ctrl-C ends what the call has started; files that have come by then stay.
+    """
+
+    def __init__(
+        self,
+        config: ImapConfig | None = None,
+        *,
+        base_url: str | None = None,
+        data_dir: Path | str | None = None,
+        api_key: str | None = None,
+        access_token: str | None = None,
+        webpoda_token: str | None = None,
+    ) -> None:
+        """Make a client; nothing is opened yet, and nothing is sent."""
+        shortcuts: dict[str, Any] = {
+            "base_url": base_url,
+            "data_dir": data_dir,
+            "api_key": api_key,
+            "access_token": access_token,
+            "webpoda_token": webpoda_token,
+        }
+        super().__init__(AsyncImap(config, **shortcuts))
+        self._again = partial(Imap, self.config)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy, here or in another process, is a client of its own that is not open yet.
+        return self._again, ()
+
+    @property
+    def config(self) -> ImapConfig:
+        """All settings."""
+        return self._asynchronous.config
+
+    query = blocking(AsyncImap.query)
+    stream = streaming(AsyncImap.stream)
+    spice_query = blocking(AsyncImap.spice_query)
+    spin_tables = blocking(AsyncImap.spin_tables)
+    repoint_tables = blocking(AsyncImap.repoint_tables)
+    thruster_tables = blocking(AsyncImap.thruster_tables)
+    metakernel = blocking(AsyncImap.metakernel)
+    metakernel_files = blocking(AsyncImap.metakernel_files)
+    mirror = blocking(AsyncImap.mirror)
+    reprocess = blocking(AsyncImap.reprocess)
+    release = blocking(AsyncImap.release)
+    processing_jobs = blocking(AsyncImap.processing_jobs)
+    processing_log = blocking(AsyncImap.processing_log)
+    packet_times = blocking(AsyncImap.packet_times)
+    packets = blocking(AsyncImap.packets)
+    download_packets = blocking(AsyncImap.download_packets)
+
+    def download(
+        self,
+        what: Downloadable,
+        folder: Path | str | None = None,
+        *,
+        exists: Exists = "check",
+        at_once: int = 16,
+        on_outcome: OnOutcome | None = None,
+        on_bytes: OnBytes | None = None,
+        deadline_s: float | None = None,
+    ) -> Download:
+        """Fetch files into the folders that the service has; see `aurora_async.Imap.download`.
+
+        `what` may come from blocking calls; `on_outcome` and `on_bytes` are called in the loop's thread, and must make
+        none.
+        """
+        return self._loop.run(
+            self._asynchronous.download, _read_here(what), folder,
+            exists=exists, at_once=at_once, on_outcome=on_outcome, on_bytes=on_bytes, deadline_s=deadline_s,
+        )  # fmt: skip
+
+    def upload(
+        self,
+        what: Path | str | Iterable[Path | str],
+        *,
+        exists: Existing = "refuse",
+        at_once: int = 4,
+        below: Path | None = None,
+        on_outcome: Callable[[Upload], object] | None = None,
+        deadline_s: float | None = None,
+    ) -> Upload | Uploads:
+        """Deliver one file or many; see `aurora_async.Imap.upload`.
+
+        `what` may come from blocking calls; `on_outcome` is called in the loop's thread, and must make none.
+        """
+        return self._loop.run(
+            self._asynchronous.upload, _read_here(what),
+            exists=exists, at_once=at_once, below=below, on_outcome=on_outcome, deadline_s=deadline_s,
+        )  # fmt: skip
+
+
+def _read_here(what: T) -> T:
+    """Read what can be read only once before the loop does, which blocking calls must not be made from."""
+    return cast(T, list(what)) if isinstance(what, Iterator) else what

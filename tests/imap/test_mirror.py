@@ -1,0 +1,247 @@
+"""A query kept in a folder: what is new comes, nothing comes twice, and a run that fails or dies is made good."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from support.disks import read_only
+from support.scripted import times
+from support.scripted_imap import KEY, ScriptedImap, body_of, imap_config, mag_key, serving_imap
+
+from aurora_async.errors import DeadlineExceeded, InvalidInput, ServerError, TargetNotWritable
+from aurora_async.http import Session
+from aurora_async.imap.errors import NotReleased
+from aurora_async.imap.mirror import STATE, Mirrored, mirror_files
+from aurora_async.imap.query import FileQuery
+from aurora_async.transfer.leases import Claim
+
+ONE, TWO, THREE, FOUR = (mag_key(day) for day in range(1, 5))
+MAG = FileQuery(instrument="mag")
+
+
+@pytest.fixture
+async def archive() -> AsyncIterator[ScriptedImap]:
+    """Three files, ingested one a day."""
+    async with serving_imap() as running:
+        running.add([ONE, TWO, THREE])
+        for day, key in enumerate((ONE, TWO, THREE), start=1):
+            running.list(key, f"2026040{day} 12:00:00")
+        yield running
+
+
+async def mirrored(
+    archive: ScriptedImap, folder: Path, query: FileQuery = MAG, *, key: str | None = KEY, **how: Any
+) -> Mirrored:
+    """Run once, with a key, as those who have one do."""
+    config = imap_config(archive.base_url, folder, api_key=key)
+    async with Session(config) as session:
+        return await mirror_files(session, config, query, **how)
+
+
+def keys_of(run: Mirrored) -> list[str]:
+    """What came."""
+    return sorted(file.key for file in run.new)
+
+
+def asked(archive: ScriptedImap, route: str) -> int:
+    """How often a route was asked so far."""
+    return len(archive.requests(route))
+
+
+async def test_each_run_brings_what_is_new_since_the_last_one(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Only what was ingested since is asked for, and nothing is asked about files that are here."""
+    planned: list[int] = []
+    first = await mirrored(archive, tmp_path, on_planned=planned.append)
+    assert keys_of(first) == [ONE, TWO, THREE]
+    assert first.since is None and str(first.mark) == "2026-04-03 12:00:00+00:00"
+    assert (tmp_path / ONE).read_bytes() == body_of(ONE)
+    downloads = asked(archive, "download")
+    second = await mirrored(archive, tmp_path, on_planned=planned.append)
+    assert second.ok and second.new == () and second.present == 3
+    assert second.since == first.mark
+    assert asked(archive, "download") == downloads
+    assert "ingestion_start_date=20260403" in archive.requests("query")[-1].path
+    archive.add([FOUR])
+    third = await mirrored(archive, tmp_path, on_planned=planned.append)
+    assert keys_of(third) == [FOUR]
+    assert third.present == 3
+    assert planned == [3, 0, 1]
+    assert repr(third) == f"<Mirrored in {tmp_path}: 1 new, 3 were there>"
+
+
+async def test_what_is_ingested_anew_comes_anew(archive: ScriptedImap, tmp_path: Path) -> None:
+    """The same name, another ingestion: the file was replaced."""
+    await mirrored(archive, tmp_path)
+    archive.objects[TWO] = body_of("new")
+    archive.list(TWO, "20260404 00:00:00")
+    assert keys_of(await mirrored(archive, tmp_path)) == [TWO]
+    assert (tmp_path / TWO).read_bytes() == body_of("new")
+
+
+async def test_what_was_removed_or_cut_here_comes_again(archive: ScriptedImap, tmp_path: Path) -> None:
+    """However long ago it was ingested; what the archive has no more is forgotten."""
+    await mirrored(archive, tmp_path)
+    (tmp_path / ONE).unlink()
+    (tmp_path / TWO).write_bytes(b"cut")
+    assert keys_of(await mirrored(archive, tmp_path)) == [ONE, TWO]
+    (tmp_path / ONE).unlink()
+    del archive.objects[ONE]
+    for _ in range(2):
+        downloads = asked(archive, "download")
+        run = await mirrored(archive, tmp_path)
+        assert run.ok and run.new == () and run.present == 2
+    assert asked(archive, "download") == downloads
+
+
+async def test_a_release_shows_files_to_the_public_that_were_ingested_long_ago(
+    archive: ScriptedImap, tmp_path: Path
+) -> None:
+    """So the public's mirror asks the whole query every time; still nothing is fetched twice."""
+    archive.released.discard(ONE)
+    archive.list(ONE, "20260401 12:00:00")
+    assert keys_of(await mirrored(archive, tmp_path, key=None)) == [TWO, THREE]
+    archive.released.add(ONE)
+    archive.list(ONE, "20260401 12:00:00")
+    downloads = asked(archive, "download")
+    run = await mirrored(archive, tmp_path, key=None)
+    assert keys_of(run) == [ONE] and run.since is None
+    assert asked(archive, "download") == downloads + 1
+
+
+async def test_the_mark_stays_where_it_is_until_everything_is_here(archive: ScriptedImap, tmp_path: Path) -> None:
+    """One file that fails is tried again by the next run, and the others are not."""
+
+    async def fail(request: web.Request) -> web.StreamResponse | None:
+        return web.Response(status=500) if TWO in request.path else None
+
+    archive.on("get", fail)
+    run = await mirrored(archive, tmp_path)
+    assert [file.key for file in run.failed] == [TWO] and isinstance(run.failed[0].error, ServerError)
+    assert run.mark is None
+    with pytest.raises(ExceptionGroup, match="1 of 3 files"):
+        run.raise_for_failures()
+    archive.scripts.clear()
+    downloads = asked(archive, "download")
+    again = await mirrored(archive, tmp_path)
+    assert keys_of(again) == [TWO] and again.mark is not None
+    assert asked(archive, "download") == downloads + 1
+
+
+async def test_a_run_that_is_stopped_is_gone_on_with(archive: ScriptedImap, tmp_path: Path) -> None:
+    """What had come is written down: the next run does not even ask about it."""
+
+    async def hang(request: web.Request) -> None:
+        if TWO in request.path:
+            await asyncio.Event().wait()
+
+    archive.on("get", hang)
+    with pytest.raises(DeadlineExceeded, match="mirroring into"):
+        await mirrored(archive, tmp_path, deadline_s=0.7)
+    archive.scripts.clear()
+    downloads = asked(archive, "download")
+    assert keys_of(await mirrored(archive, tmp_path)) == [TWO]
+    assert asked(archive, "download") == downloads + 1
+
+
+async def test_what_a_killed_run_has_left_is_cleaned_away(archive: ScriptedImap, tmp_path: Path) -> None:
+    """A claim that it had just begun to write is of nobody, and no later run fetches that file."""
+    await mirrored(archive, tmp_path)
+    claim = Claim((tmp_path / ONE), 30)
+    claim.part.parent.mkdir()
+    torn = claim.part.with_suffix(".new")
+    torn.write_bytes(b"{")
+    os.utime(torn, (1, 1))
+    assert (await mirrored(archive, tmp_path)).present == 3
+    assert not claim.part.parent.exists()
+
+
+async def test_a_dry_run_tells_what_would_come_and_changes_nothing(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Not even the folder is made."""
+    folder = tmp_path / "data"
+    run = await mirrored(archive, folder, dry_run=True)
+    assert run.would == (ONE, TWO, THREE)
+    assert not folder.exists()
+    await mirrored(archive, folder)
+    archive.add([FOUR])
+    (folder / ONE).unlink()
+    again = await mirrored(archive, folder, dry_run=True)
+    assert sorted(again.would) == [ONE, FOUR] and again.present == 2
+    assert not (folder / ONE).exists()
+
+
+async def test_an_old_version_that_is_delivered_late_does_not_come(archive: ScriptedImap, tmp_path: Path) -> None:
+    """The service ranks only what is new; among all files of the query it is not, nor does it come again here."""
+    newer, older, late = mag_key(9, "v002.0001"), mag_key(9, "v001.0001"), mag_key(9, "v001.0002")
+    archive.add([newer, older])
+    latest = FileQuery(instrument="mag", version="latest")
+    for query in (MAG, latest):
+        archive.rows = [row for row in archive.rows if row["file_path"] not in (older, late)]
+        await mirrored(archive, tmp_path, query)
+        archive.add([late])
+        run = await mirrored(archive, tmp_path, query)
+        assert run.ok and run.new == ()
+    assert not (tmp_path / late).exists()
+
+
+async def test_what_newer_versions_replace_stays_and_is_not_kept_up(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Whoever removes an old version by hand is not given it again."""
+    query = FileQuery(instrument="mag", version="latest")
+    await mirrored(archive, tmp_path, query)
+    newer = mag_key(1, "v001.0002")
+    archive.add([newer])
+    assert keys_of(await mirrored(archive, tmp_path, query)) == [newer]
+    assert (tmp_path / ONE).exists()
+    (tmp_path / ONE).unlink()
+    run = await mirrored(archive, tmp_path, query)
+    assert run.ok and run.new == ()
+
+
+async def test_mirrors_in_one_folder_do_not_know_of_each_other(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Each query has its own mark, and so have the public and those with a key; files are shared."""
+    await mirrored(archive, tmp_path)
+    sent = archive.sent
+    other = await mirrored(archive, tmp_path, FileQuery(instrument="mag", data_level="l2"))
+    public = await mirrored(archive, tmp_path, key=None)
+    for run in (other, public):
+        assert run.since is None and run.new == () and run.present == 3
+    assert archive.sent - sent <= 6
+
+
+async def test_what_the_catalogue_lists_and_the_service_withholds_fails_alone(
+    archive: ScriptedImap, tmp_path: Path
+) -> None:
+    """Released between two questions, or the other way round."""
+    archive.released.discard(TWO)
+    run = await mirrored(archive, tmp_path, key=None)
+    assert keys_of(run) == [ONE, THREE]
+    assert [type(file.error) for file in run.failed] == [NotReleased]
+
+
+async def test_a_row_that_leads_out_fails_alone(archive: ScriptedImap, tmp_path: Path) -> None:
+    """The others come, and nothing is written outside of the folder."""
+    evil = f"imap/../../{ONE.rpartition('/')[2]}"
+    archive.list(evil)
+    run = await mirrored(archive, tmp_path / "data")
+    assert keys_of(run) == [ONE, TWO, THREE]
+    assert [file.key for file in run.failed] == [evil]
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+async def test_trouble_is_told_before_anything_is_fetched(archive: ScriptedImap, tmp_path: Path) -> None:
+    """A catalogue that does not answer, a folder that cannot be written, notes that are none."""
+    archive.on("query", times(99, lambda: web.Response(status=400)))
+    with pytest.raises(InvalidInput):
+        await mirrored(archive, tmp_path)
+    archive.scripts.clear()
+    with read_only(tmp_path) as folder, pytest.raises(TargetNotWritable):
+        await mirrored(archive, folder / "data")
+    (tmp_path / STATE).write_bytes(b"nothing that can be read" * 99)
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        await mirrored(archive, tmp_path)
+    assert archive.requests("download") == []

@@ -1,0 +1,235 @@
+"""Files delivered: all names looked at first, the bytes there once and right, whatever was lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from support.scripted import hang_up, times
+from support.scripted_imap import ScriptedImap, body_of, imap_config, mag_key, serving_imap
+
+from aurora_async.errors import InvalidInput, MalformedAnswer, ServerError, WrongContent
+from aurora_async.http import Session
+from aurora_async.imap.errors import AlreadyExists, LinkExpired, NotAllowed
+from aurora_async.imap.uploads import Upload, Uploads, upload_files
+
+ONE, TWO, THREE = (mag_key(day).rpartition("/")[2] for day in (1, 2, 3))
+
+
+@pytest.fixture
+async def archive() -> AsyncIterator[ScriptedImap]:
+    """One that has nothing."""
+    async with serving_imap() as running:
+        yield running
+
+
+async def uploaded(archive: ScriptedImap, what: Any, **how: Any) -> Any:
+    """Upload as on a server that takes files from everybody."""
+    config = imap_config(archive.base_url, Path())
+    async with Session(config) as session:
+        return await upload_files(session, config, what, **how)
+
+
+def made(folder: Path, *names: str, size: int = 1000) -> list[Path]:
+    """Files of these names."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(body_of(name, size))
+    return [folder / name for name in names]
+
+
+def stored(archive: ScriptedImap) -> dict[str, bytes]:
+    """What the archive has, by name."""
+    return {key.rpartition("/")[2]: data for key, data in archive.objects.items()}
+
+
+async def test_a_file_is_sent_to_the_link_for_its_name(archive: ScriptedImap, tmp_path: Path) -> None:
+    """From the disk in pieces, with its length told before, and without a content type, as the link is signed."""
+    (path,) = made(tmp_path / "any where", ONE, size=3_000_000)
+    upload = await uploaded(archive, path)
+    assert upload == Upload(path=path, key=mag_key(1), bytes=3_000_000, status="uploaded")
+    assert stored(archive) == {ONE: body_of(ONE, 3_000_000)}
+    (put,) = archive.requests("put")
+    assert put.headers["Content-Length"] == "3000000"
+    assert put.headers.get("Content-Type", "") == ""
+    assert [one.path for one in archive.requests("upload")] == [f"/upload/{ONE}"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "imap_mag_l2_norm-dsrf_20260412_v001.cdf",
+        "imap_swe_l0_sci_20240105_20240105_v00-05.pkts",
+        "notes.txt",
+        "imap_mag_l2_norm-dsrf_20260412_v001.0008.txt",
+        "missing/imap_mag_l2_norm-dsrf_20260412_v001.0008.cdf",
+    ],
+    ids=["no major version", "of 2024", "no name", "another ending", "not there"],
+)
+async def test_what_the_archive_would_refuse_is_refused_before_anything_is_sent(
+    archive: ScriptedImap, tmp_path: Path, name: str
+) -> None:
+    """Also as the last of many: none of the others has gone then."""
+    paths = made(tmp_path, ONE, *([] if name.startswith("missing") else [name]))
+    with pytest.raises(InvalidInput):
+        await uploaded(archive, [paths[0], tmp_path / name])
+    assert archive.seen == []
+
+
+async def test_all_that_is_wrong_with_many_is_told_at_once(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Two of one name among it: the archive has one of each."""
+    paths = made(tmp_path, ONE, f"other/{ONE}", "notes.txt")
+    with pytest.raises(InvalidInput, match=r"2 of 3 files cannot be delivered: .*has the name of .*; ") as caught:
+        await uploaded(archive, paths)
+    assert "notes.txt" in str(caught.value)
+    assert archive.seen == []
+
+
+async def test_many_are_sent_at_once_and_one_failure_stops_none(archive: ScriptedImap, tmp_path: Path) -> None:
+    """What is there already is an error of that one file, or passed over."""
+    names = [mag_key(day).rpartition("/")[2] for day in range(1, 13)]
+    paths = made(tmp_path, *names)
+    archive.objects[mag_key(3)] = b"theirs"
+    now = most = 0
+
+    async def count(request: web.Request) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.02)
+        now -= 1
+
+    archive.on("put", count)
+    uploads = await uploaded(archive, paths)
+    assert isinstance(uploads, Uploads)
+    assert [one.path for one in uploads] == paths
+    assert most == 4
+    (failed,) = uploads.failed
+    assert isinstance(failed.error, AlreadyExists) and failed.error.key == failed.key == mag_key(3)
+    with pytest.raises(ExceptionGroup, match="1 of 12 files are not delivered"):
+        uploads.raise_for_failures()
+    puts = len(archive.requests("put"))
+    again = await uploaded(archive, paths, exists="skip")
+    assert again.ok and {one.status for one in again} == {"exists"}
+    assert len(archive.requests("put")) == puts
+
+
+async def test_a_single_file_that_is_there_raises_what_it_is(archive: ScriptedImap, tmp_path: Path) -> None:
+    """With the archive's own name for it; `check` takes one with the same bytes, and no other."""
+    (path,) = made(tmp_path, ONE)
+    archive.objects[mag_key(1)] = body_of(ONE)
+    archive.released.add(mag_key(1))
+    with pytest.raises(AlreadyExists, match="exists='skip'"):
+        await uploaded(archive, path)
+    assert (await uploaded(archive, path, exists="skip")).status == "exists"
+    for archive.md5_etags in (True, False):
+        archive.objects[mag_key(1)] = body_of(ONE)
+        assert (await uploaded(archive, path, exists="check")).status == "exists"
+        archive.objects[mag_key(1)] = body_of(TWO)
+        with pytest.raises(AlreadyExists):
+            await uploaded(archive, path, exists="check")
+    assert archive.requests("put") == []
+
+
+# Trouble --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_link_that_is_over_is_asked_for_anew(archive: ScriptedImap, tmp_path: Path) -> None:
+    """And a store that refuses every link is told as that."""
+    paths = made(tmp_path, ONE, TWO)
+    archive.over = {"1"}
+    assert (await uploaded(archive, paths[0])).status == "uploaded"
+    assert archive.links == 2
+    archive.over = {str(number) for number in range(100)}
+    with pytest.raises(LinkExpired):
+        await uploaded(archive, paths[1])
+    assert archive.links == 5
+
+
+@pytest.mark.parametrize("arrives", [False, True], ids=["lost on its way", "answer lost"])
+async def test_bytes_are_sent_again_when_no_answer_comes(archive: ScriptedImap, tmp_path: Path, arrives: bool) -> None:
+    """The same link takes the same bytes twice."""
+    (path,) = made(tmp_path, ONE, size=300_000)
+
+    async def lose(request: web.Request) -> web.StreamResponse | None:
+        if len(archive.requests("put")) > 1:
+            return None
+        if arrives:
+            archive.objects[mag_key(1)] = await request.read()
+        await hang_up(request)
+        return web.Response()
+
+    archive.on("put", lose)
+    assert (await uploaded(archive, path)).status == "uploaded"
+    assert len(archive.requests("put")) == 2
+    assert stored(archive)[ONE] == body_of(ONE, 300_000)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_conflict_after_a_lost_answer_is_looked_into(archive: ScriptedImap, tmp_path: Path, ours: bool) -> None:
+    """The file that is there now may be the one that was just sent: its bytes tell."""
+    (path,) = made(tmp_path, ONE)
+    archive.released.add(mag_key(1))
+
+    async def lose(request: web.Request) -> web.StreamResponse:
+        if len(archive.requests("put")) > 1:
+            return web.Response(status=403)
+        archive.objects[mag_key(1)] = await request.read() if ours else body_of(TWO)
+        await hang_up(request)
+        return web.Response()
+
+    archive.on("put", lose)
+    if ours:
+        assert (await uploaded(archive, path)).status == "uploaded"
+    else:
+        with pytest.raises(AlreadyExists):
+            await uploaded(archive, path)
+
+
+async def test_a_busy_store_is_asked_again_and_a_broken_one_told(archive: ScriptedImap, tmp_path: Path) -> None:
+    """As many tries as configured."""
+    paths = made(tmp_path, ONE, TWO)
+    archive.on("put", times(2, lambda: web.Response(status=503)))
+    assert (await uploaded(archive, paths[0])).status == "uploaded"
+    archive.on("put", times(9, lambda: web.Response(status=500)))
+    with pytest.raises(ServerError):
+        await uploaded(archive, paths[1])
+
+
+async def test_what_the_store_got_is_compared_with_what_was_sent(archive: ScriptedImap, tmp_path: Path) -> None:
+    """By the MD5 that its ETag is; where that is none, as of what is encrypted with a key, it says nothing."""
+    paths = made(tmp_path, ONE, TWO)
+    archive.on("put", times(1, lambda: web.Response(headers={"ETag": f'"{"0" * 32}"'})))
+    with pytest.raises(WrongContent, match="not the file"):
+        await uploaded(archive, paths[0])
+    encrypted = {"x-amz-server-side-encryption": "aws:kms"}
+    for headers in ({"ETag": f'"{"0" * 32}-2"'}, {"ETag": f'"{"0" * 32}"', **encrypted}, {}):
+        archive.on("put", times(1, lambda headers=headers: web.Response(headers=headers)))
+        assert (await uploaded(archive, paths[1])).ok
+
+
+async def test_a_key_that_may_only_read_is_told(archive: ScriptedImap, tmp_path: Path) -> None:
+    """In the service's own words, and nothing is sent."""
+    (path,) = made(tmp_path, ONE)
+    said = "Upload access denied. Your API key has read permissions."
+    archive.on("upload", times(1, lambda: web.json_response(said, status=403)))
+    with pytest.raises(NotAllowed, match="read permissions"):
+        await uploaded(archive, path)
+    archive.on("upload", times(1, lambda: web.json_response({"url": "x"})))
+    with pytest.raises(MalformedAnswer):
+        await uploaded(archive, path)
+    assert archive.requests("put") == []
+
+
+async def test_in_the_dialect_of_2024_the_path_is_asked_for(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Whatever its name is, below the data directory and nowhere else."""
+    (path,) = made(tmp_path, "data/imap/mag/calibration/test_calibration.txt")
+    await uploaded(archive, path, below=tmp_path / "data")
+    (asked,) = archive.requests("upload")
+    assert asked.path == "/upload/imap/mag/calibration/test_calibration.txt"
+    with pytest.raises(InvalidInput, match="does not lie in"):
+        await uploaded(archive, path, below=tmp_path / "other")
