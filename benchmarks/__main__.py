@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 
-from benchmarks import batch, blocking_calls, exports, fetch, large_body, many_searches, to_parquet, windows
+from benchmarks import batch, blocking_calls, exports, fetch, files, large_body, many_searches, to_parquet, windows
 
 
 def main() -> None:
@@ -26,6 +26,7 @@ def main() -> None:
             "to_parquet": to_parquet.main([]),
             "fetch": fetch.main([]),
             "exports": exports.main(peers),
+            "files": files.main(peers),
             "windows": windows.main([]),
             "blocking_calls": blocking_calls.main([]),
         }

@@ -3,8 +3,8 @@
 The folder has the tree of the IMAP Science Data Center. What a program without size checks has left half done is
 noticed and mended, and only what is new or not there is fetched.
 
-Runs offline against a local service of its own, which has the names of real files (of January 2026) and made-up bytes;
-give the address of another as the only argument.
+Runs offline against a local service of its own, which has the names of real files, and made-up bytes; give the address
+of another as the only argument.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Everything that one step of processing needs, fetched at once: science, calibration, kernels, spins and pointings.
 
 The document is what the IMAP Science Data Center gives its own jobs: the inputs of a GLOWS level 2 file. Its files lie
-in seven folders of the archive, and come sixteen at a time.
+in ten folders of the archive, and come sixteen at a time.
 
 Runs offline against a local service of its own, with made-up bytes; give the address of another as the only argument.
 """
@@ -41,8 +41,8 @@ async def main(base_url: str, folder: Path) -> None:
             for name in one.names:
                 print(f"          {name.path_in(folder).relative_to(folder)}")
 
-        new_year = inputs.for_day("2026-01-01")
-        print(f"\nvalid on 2026-01-01: {len(new_year.keys())} of {len(inputs.keys())}")
+        later = inputs.for_day("2026-01-02").keys()
+        print(f"\n{len(later)} of the {len(inputs.keys())} are of use for 2026-01-02, the day after")
 
 
 async def start() -> None:

@@ -21,6 +21,8 @@ SAID = {
         *("{EXPTIME}  {QUALITY:7d}  {T_OBS}  {T_REC}  {WAVELNTH:8d}\n".format(**row) for row in GALLERY["rows_at_211"]),
         "finds 20 records, the same",
     ],
+    "imap_mirror": ["57 files came", "the second time 2 came, 55 were there", "missing are\n  2025-09-29\n"],
+    "imap_processing_inputs": ["14 files, ", "imap/spice/lsk/naif0012.tls\n"],
     "jsoc_six_wavelengths": [f"{length:3d} Å: 11 images" for length in (94, 131, 171, 193, 211, 335)],
 }
 

@@ -79,6 +79,7 @@ def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> No
 @common_options()
 def root() -> None:
     """Search AuroraX: conjunctions, ephemeris and data products; look up and load its data. Query and export JSOC's.
+    Query and fetch IMAP's.
 
     \b
     New here? This needs no network and no account:
@@ -93,6 +94,10 @@ def root() -> None:
     Images of the Sun are records of a series, which are exported to files:
       aurora-async jsoc query 'hmi.v_45s[2013.07.03_08:42_TAI/3m]' -k T_OBS
       aurora-async jsoc export 'hmi.v_45s[2013.07.03_08:42_TAI/3m]' --dir files
+    \b
+    Files of the IMAP mission are fetched, and kept up to date:
+      aurora-async imap query --instrument mag --data-level l2
+      aurora-async imap sync --instrument mag --data-level l2 --data-dir files
     \b
     A server of your own, for trying things out:
       aurora-async serve --port 8080

@@ -73,7 +73,7 @@ def _transfer(function: FunctionT) -> FunctionT:
     for option in (
         click.option("--events", type=EVENTS, metavar="FILE",
                      help="Append what happens to this file, as JSON Lines; - is stdout, instead of the paths."),
-        click.option("--jobs", "-j", type=WholeNumber(1, 64), default=16, show_default=True, metavar="N",
+        click.option("--jobs", "-j", type=WholeNumber(1, 16), default=16, show_default=True, metavar="N",
                      help="How many files are on their way at one moment."),
     ):  # fmt: skip
         function = option(function)
@@ -315,7 +315,7 @@ def _packets(common: Common, instrument: str, start: str, end: str | None, mode:
               help="What to do about a file that the archive has. skip: leave it. check: leave it if it is the "
                    "same.")  # fmt: skip
 @_DRY_RUN
-@click.option("--jobs", "-j", type=WholeNumber(1, 64), default=4, show_default=True, metavar="N",
+@click.option("--jobs", "-j", type=WholeNumber(1, 16), default=4, show_default=True, metavar="N",
               help="How many files are on their way at one moment.")  # fmt: skip
 @imap_options
 @click.pass_obj

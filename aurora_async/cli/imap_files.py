@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +33,7 @@ from aurora_async.imap import (
     Uploads,
     key_of,
 )
-from aurora_async.imap.downloads import DownloadedFile
+from aurora_async.imap.downloads import Download, DownloadedFile, OnBytes, OnOutcome
 from aurora_async.imap.errors import AlreadyExists, NoSuchFile, NotReleased
 from aurora_async.imap.query import query_of_name
 from aurora_async.imap.tables import Gap
@@ -55,15 +55,21 @@ __all__ = [
 _NOTHING = "no file meets all of these"
 _NOTHING_RELEASED = "no released file meets all of these; --api-key or --access-token shows the others"
 _RESUMED = "what has come is kept, the same command goes on from there"
+
+
+def _minute(moment: Any) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
 _NAME = Column("file_name", head="file")
 _INGESTED = Column("ingestion_date", head="ingested", value=lambda row: getattr(row, "ingestion_date", None), drop=1)
 _FILES = (_NAME, _INGESTED, Column("released", value=lambda row: getattr(row, "released", None), drop=2))
 _KERNELS = (
     Column("file_name", head="file", value=lambda row: row.key.removeprefix("imap/spice/")),
-    Column("start"),
-    Column("end"),
+    Column("start", show=_minute, drop=1),
+    Column("end", show=_minute, drop=1),
     Column("type", drop=2),
-    _INGESTED,
+    attrs.evolve(_INGESTED, drop=3),
 )
 _KERNEL_OPTIONS = {
     "type": "TYPE",
@@ -97,7 +103,7 @@ def query_of(filters: Mapping[str, Any]) -> FileQuery:
         if len(filters) > 1:
             raise click.UsageError("--filename stands alone: the name says everything else")
         return _query_of_name(name)
-    if not set(filters) - {"table"} or (filters.get("version") == "latest" and not set(filters) - {"table", "version"}):
+    if filters.keys() <= {"table"} or (filters.keys() <= {"table", "version"} and filters["version"] == "latest"):
         raise click.UsageError("say which files: give a filter, such as --instrument mag")
     try:
         return FileQuery(**filters)
@@ -240,28 +246,35 @@ async def _fetch(common: Common, client: Imap, keys: Sequence[str], fetching: Fe
         known = f"; {numbers.count(here)} are here, and would be compared with the archive's" if here else ""
         note(common, f"{numbers.plural(len(absent), 'file')} would be fetched into {folder}{known}")
         return
-    progress = FileProgress()
     tally = Tally({FILES: len(keys)}, opening="connecting")
-    with _watched(common, progress, tally, fetching):
-        done = await client.download(
-            keys, exists=fetching.exists, at_once=fetching.jobs, on_bytes=progress.bytes,
-            on_outcome=lambda file: progress.over(file.key, file if file.ok else None, file.error),
-        )  # fmt: skip
+    done = await _transferred(common, client, keys, tally, fetching)
     _print_paths(common, done.paths, fetching)
     there = sum(file.was_there for file in done)
     known = f", {numbers.count(there)} of them here already" if there else ""
-    took = numbers.duration(tally.elapsed_s)
     if done.paths:
-        size = numbers.size(done.fetched_bytes)
+        size, took = numbers.size(done.fetched_bytes), numbers.duration(tally.elapsed_s)
         note(common, f"{numbers.plural(len(done.paths), 'file')}{known}; {size} fetched in {took}")
     _tell_failures(done.failed, len(done))
 
 
+async def _transferred(common: Common, client: Imap, keys: Sequence[str], tally: Tally, fetching: Fetching) -> Download:
+    with _watched(common, tally, fetching) as (on_bytes, on_outcome):
+        return await client.download(
+            keys, exists=fetching.exists, at_once=fetching.jobs, on_bytes=on_bytes, on_outcome=on_outcome
+        )
+
+
 @contextmanager
-def _watched(common: Common, progress: FileProgress, tally: Tally, fetching: Fetching) -> Any:
+def _watched(common: Common, tally: Tally, fetching: Fetching) -> Iterator[tuple[OnBytes, OnOutcome]]:
+    """Show what happens to files until the block ends; gives what is to be told of it."""
+    progress = FileProgress()
+
+    def on_outcome(file: DownloadedFile) -> None:
+        progress.over(file.key, file if file.ok else None, file.error)
+
     try:
         with shown(progress, tally, quiet=common.quiet, events=fetching.events):
-            yield
+            yield progress.bytes, on_outcome
     except asyncio.CancelledError:
         common.aftermath = _RESUMED
         raise
@@ -308,13 +321,11 @@ def sync(common: Common, asked: FileQuery, fetching: Fetching) -> None:
     """Bring the data directory up to date with a query."""
 
     async def work(client: Imap) -> None:
-        progress = FileProgress()
         tally = Tally(opening="asking what there is")
-        with _watched(common, progress, tally, fetching):
+        with _watched(common, tally, fetching) as (on_bytes, on_outcome):
             done = await client.mirror(
-                asked, at_once=fetching.jobs, dry_run=fetching.dry_run, on_bytes=progress.bytes,
+                asked, at_once=fetching.jobs, dry_run=fetching.dry_run, on_bytes=on_bytes, on_outcome=on_outcome,
                 on_planned=lambda count: tally.expect(FILES, count),
-                on_outcome=lambda file: progress.over(file.key, file if file.ok else None, file.error),
             )  # fmt: skip
         here = f"; {numbers.count(done.present)} here already" if done.present else ""
         if fetching.dry_run:
@@ -323,8 +334,7 @@ def sync(common: Common, asked: FileQuery, fetching: Fetching) -> None:
             return
         _print_paths(common, (file.path for file in done.new if file.path is not None), fetching)
         if done.new:
-            size = numbers.size(sum(file.fetched_bytes for file in done.new))
-            took = numbers.duration(tally.elapsed_s)
+            size, took = numbers.size(sum(file.fetched_bytes for file in done.new)), numbers.duration(tally.elapsed_s)
             note(common, f"{numbers.plural(len(done.new), 'new file')}, {size} fetched in {took}{here}")
         elif done.present:
             note(common, f"nothing new{here}")
@@ -354,12 +364,8 @@ def print_metakernel(
             require_coverage=require_coverage,
         )
         if with_download:
-            progress = FileProgress()
-            with _watched(common, progress, Tally({FILES: len(found.keys)}, opening="connecting"), Fetching()):
-                done = await client.download(
-                    found.keys, on_bytes=progress.bytes,
-                    on_outcome=lambda file: progress.over(file.key, file if file.ok else None, file.error),
-                )  # fmt: skip
+            tally = Tally({FILES: len(found.keys)}, opening="connecting")
+            done = await _transferred(common, client, found.keys, tally, Fetching())
             note(common, f"{numbers.plural(len(done.paths), 'kernel')} in {folder}")
             _tell_failures(done.failed, len(done))
         return found

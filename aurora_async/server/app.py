@@ -1,4 +1,4 @@
-"""The local services: settings, start, stop, and the page at `/`.
+"""The local services: settings, start and stop.
 
 They share a port; only the object store of IMAP has one of its own, as it is another host than the rest of the service.
 
@@ -8,15 +8,13 @@ They share a port; only the object store of IMAP has one of its own, as it is an
 from __future__ import annotations
 
 import asyncio
-import html
 import logging
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -31,13 +29,14 @@ from aurora_async.server.aurorax.routes import AuroraXService
 from aurora_async.server.aurorax.sources import published_sources
 from aurora_async.server.faults import Faults
 from aurora_async.server.files import FileRoutes
+from aurora_async.server.home import home_page
 from aurora_async.server.imap.service import ImapService
 from aurora_async.server.imap.settings import ImapSettings
 from aurora_async.server.jobs import Jobs
 from aurora_async.server.jsoc.service import JsocService
 from aurora_async.server.jsoc.settings import JsocSettings
 from aurora_async.server.rules import FaultRule
-from aurora_async.server.site import Handler, Routes
+from aurora_async.server.site import Routes
 from aurora_async.server.store import Account, Login, Store
 
 __all__ = ["Account", "ImapSettings", "JsocSettings", "LocalService", "Login", "ServiceSettings", "serve"]
@@ -199,7 +198,7 @@ class LocalService:
         aurorax.add_routes(routes)
         imap.add_routes(routes)
         jsoc.add_routes(routes)
-        routes.add("GET", "/", _home_page(aurorax, jsoc, settings.jsoc.addresses))
+        routes.add("GET", "/", home_page(aurorax, jsoc, imap))
         FileRoutes().add_to(routes)
         self.faults.add_routes(routes)
         if settings.product_urls == "local" and settings.port:
@@ -300,136 +299,3 @@ async def serve(settings: ServiceSettings, *, on_ready: Callable[[LocalService],
         for number in signals:
             with suppress(NotImplementedError):
                 loop.remove_signal_handler(number)
-
-
-# The page at / -----------------------------------------------------------------------------------------------------
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>aurora_async: local services</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; }}
-pre {{ background: #f4f4f4; padding: .8em 1em; overflow-x: auto; font-size: 14px; }}
-table {{ border-collapse: collapse; font-size: 14px; }}
-th, td {{ text-align: left; padding: .15em .8em .15em 0; border-bottom: 1px solid #ddd; white-space: nowrap; }}
-.wide {{ overflow-x: auto; }}
-details td:last-child {{ white-space: normal; min-width: 16em; }}
-summary {{ cursor: pointer; }}
-</style>
-</head>
-<body>
-<h1>aurora_async: local services</h1>
-<p>These are local stand-ins for the <a href="#aurorax">AuroraX</a> search API and for <a href="#jsoc">JSOC</a>, the
-archive of SDO's and SOHO's solar images; this is not AuroraX itself, and not JSOC. They speak the same protocols, so
-that clients can be tried and tested without a network.</p>
-<h2 id="aurorax">AuroraX</h2>
-<p><b>Positions and footprints are computed</b> (SGP4 from published element sets, IGRF and Tsyganenko 89c) and every
-record says so in its metadata; do not publish them as AuroraX's data.</p>
-<pre>from aurora_async import AuroraX, EphemerisQuery
-
-async with AuroraX(base_url="{base_url}") as aurorax:
-    records = await aurorax.ephemeris.search(EphemerisQuery(
-        start="2020-01-01T00", end="2020-01-01T00", programs=["swarm"], platforms=["swarma"]))</pre>
-<p>The official client works as well:</p>
-<pre>import pyaurorax
-aurorax = pyaurorax.PyAuroraX(api_base_url="{base_url}")</pre>
-<p>Or by hand:</p>
-<pre>curl {base_url}/api/v1/data_sources?program=swarm
-curl -i {base_url}/api/v1/ephemeris/search -H 'Content-Type: application/json' -d \\
-  '{{"start": "2020-01-01T00:00:00", "end": "2020-01-01T00:09:59", "data_sources": {{"platforms": ["swarma"]}}}}'</pre>
-<p>Reading needs no account. Whoever is let in may also upload records, change data sources and see requests and
-accounts, as far as the role allows; own searches are then private.</p>
-<pre>aurora-async serve --api-key demo:Administrator --account admin@localhost:demo:Administrator
-curl {base_url}/api/v1/accounts -H 'x-aurorax-api-key: demo'
-curl -i {base_url}/api/v1/authenticate -H 'Content-Type: application/json' -d \\
-  '{{"email_address": "admin@localhost", "password": "demo"}}'</pre>
-<h2 id="jsoc">JSOC</h2>
-<p><b>Records and images are made up</b>, but for the few records that have been published: they are where and when the
-real ones are, of the same names and forms, but small, and show nothing that was observed. The files say so.
-{addresses}</p>
-<pre>from aurora_async import Jsoc
-
-async with Jsoc(base_url="{base_url}", email="{address}") as jsoc:
-    rows = await jsoc.query("hmi.v_45s[2013.07.03_08:42_TAI/3m]", keywords="T_OBS, CRLT_OBS")
-    saved = await jsoc.download("hmi.m_720s[2013.07.03_08:42_TAI/1h]{{magnetogram}}", "files", protocol="fits")</pre>
-<p>The official client works as well, also through <code>http_proxy={base_url}</code> without a word changed:</p>
-<pre>import drms
-client = drms.Client(email="{address}", server=drms.ServerConfig(
-    name="local", cgi_baseurl="{base_url}/cgi-bin/ajax/", cgi_show_series="show_series",
-    cgi_jsoc_info="jsoc_info", cgi_jsoc_fetch="jsoc_fetch", cgi_check_address="checkAddress.sh",
-    cgi_show_series_wrapper="showextseries", show_series_wrapper_dbhost="hmidb2",
-    http_download_baseurl="{base_url}/"))</pre>
-<p>Or by hand: an export is asked for, asked about, and is then a directory.</p>
-<pre>curl '{base_url}/cgi-bin/ajax/jsoc_info?op=rs_list&amp;key=T_REC,QUALITY' \\
-  --get --data-urlencode 'ds=hmi.v_45s[2013.07.03_08:42_TAI/3m]'
-curl '{base_url}/cgi-bin/ajax/jsoc_fetch?op=exp_request&amp;notify={address}&amp;protocol=fits' \\
-  --get --data-urlencode 'ds=hmi.m_720s[2013.07.03_08:42_TAI/1h]{{magnetogram}}'
-curl '{base_url}/cgi-bin/ajax/jsoc_fetch?op=exp_status&amp;requestid={example_id}'</pre>
-<details>
-<summary>The {series_count} series that have records</summary>
-<div class="wide">
-<table>
-<tr><th>Series</th><th>Prime keys</th><th>Note</th></tr>
-{series}
-</table>
-</div>
-</details>
-<h2>Having them fail</h2>
-<p>To see how a program takes it when the next download breaks off in the middle, or anything else goes wrong:</p>
-<pre>curl {base_url}/_local/faults -H 'Content-Type: application/json' -d \\
-  '{{"path": "*/data", "times": 1, "cut_at": 0.5}}'
-curl {base_url}/_local/faults -H 'Content-Type: application/json' -d \\
-  '{{"path": "*/jsoc_fetch", "times": 1, "error_condition": "out of disk"}}'
-curl {base_url}/_local/faults
-curl -X DELETE {base_url}/_local/faults</pre>
-<h2>AuroraX: {count} data sources</h2>
-<div class="wide">
-<table>
-<tr><th>Identifier</th><th>Name</th><th>Program</th><th>Platform</th><th>Instrument type</th><th>Type</th>
-<th>Ephemeris</th></tr>
-{rows}
-</table>
-</div>
-</body>
-</html>
-"""
-
-
-def _home_page(aurorax: AuroraXService, jsoc: JsocService, addresses: Sequence[str]) -> Handler:
-    address = addresses[0] if addresses else "you@example.com"
-    exports = f"Exports are made for {', '.join(addresses)}." if addresses else "Exports need an address; register one."
-
-    def series_rows() -> list[str]:
-        return [
-            f"<tr><td>{html.escape(one.name)}</td><td>{html.escape(', '.join(one.primekeys))}</td>"
-            f"<td>{html.escape(one.note)}</td></tr>"
-            for one in jsoc.series()
-        ]
-
-    async def page(request: web.BaseRequest) -> web.StreamResponse:
-        rows = []
-        shown = [record for record in aurorax.sources.all() if record["identifier"] > 0]
-        for record in shown:
-            span = aurorax.sources.span(record["identifier"])
-            days = "none here" if span is None else f"{span[0]} to {span[1]}"
-            names = ("identifier", "display_name", "program", "platform", "instrument_type", "source_type")
-            cells = "".join(f"<td>{html.escape(str(record[name]))}</td>" for name in names)
-            rows.append(f"<tr>{cells}<td>{days}</td></tr>")
-        series = await asyncio.to_thread(series_rows)  # their definitions are read when they are first needed
-        base_url = html.escape(f"http://{request.host}")
-        text = _PAGE.format(
-            base_url=base_url,
-            count=len(shown),
-            rows="\n".join(rows),
-            series_count=len(series),
-            series="\n".join(series),
-            address=html.escape(address),
-            addresses=html.escape(exports),
-            example_id=f"JSOC_{datetime.now(UTC):%Y%m%d}_001",
-        )
-        return web.Response(text=text, content_type="text/html")
-
-    return page

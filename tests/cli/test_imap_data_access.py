@@ -295,6 +295,17 @@ def test_credentials_are_not_echoed(current: Here) -> None:
     assert "imap-demo-key" not in ran.stderr
 
 
+def test_packets_are_fetched(current: Here, shell: Shell) -> None:
+    """What could not be delivered is there all the same: the official program goes on, too."""
+    typed = ("webpoda", "--instrument", "swapi", "--start-date", "20251001", "--query-mode", "sct", "--upload-to-sdc")
+    ran = current("imap-data-access", *typed, "--webpoda-token", "ZGVtbzpkZW1v", "--api-key", "imap-read-key")
+    assert (ran.code, ran.stdout) == (0, b"Successfully downloaded the data from webpoda.\n")
+    assert "imap-data-access: warning: " in ran.stderr
+    assert ": 403 Forbidden: " in ran.stderr
+    (path,) = (shell.folder / "data").rglob("*.pkts")
+    assert path.name == "imap_swapi_l0_raw_20251001_v001.0001.pkts"
+
+
 def test_an_access_token_can_be_typed(current: Here) -> None:
     """The official program takes it from the environment only."""
     query = ("imap-data-access", "query", "--instrument", "swe", "--data-level", "l0")

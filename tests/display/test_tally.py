@@ -156,6 +156,16 @@ def test_nobody_knows_what_is_left_of_an_unknown_number() -> None:
     assert run.tally.progress().left_s is None
 
 
+def test_a_number_may_become_known_later() -> None:
+    """What is new in an archive is found out first."""
+    tally = Tally()
+    assert tally.progress().total is None
+    tally.expect("file", 3)
+    tally.hear(event(EventKind.DONE, service="file"))
+    progress = tally.progress()
+    assert (progress.total, progress.ended, [kind.total for kind in progress.kinds]) == (3, 1, [3])
+
+
 def test_speeds_are_those_of_the_last_seconds() -> None:
     """A stalled run must be seen to stall."""
     run = Run(None, at_once=1)

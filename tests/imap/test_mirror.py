@@ -16,6 +16,7 @@ from support.scripted_imap import KEY, ScriptedImap, body_of, imap_config, mag_k
 
 from aurora_async.errors import DeadlineExceeded, InvalidInput, ServerError, TargetNotWritable
 from aurora_async.http import Session
+from aurora_async.imap.downloads import DownloadedFile
 from aurora_async.imap.errors import NotReleased
 from aurora_async.imap.mirror import STATE, Mirrored, mirror_files
 from aurora_async.imap.query import FileQuery
@@ -141,8 +142,18 @@ async def test_a_run_that_is_stopped_is_gone_on_with(archive: ScriptedImap, tmp_
             await asyncio.Event().wait()
 
     archive.on("get", hang)
-    with pytest.raises(DeadlineExceeded, match="mirroring into"):
-        await mirrored(archive, tmp_path, deadline_s=0.7)
+    come, both = list[str](), asyncio.Event()
+
+    def note(file: DownloadedFile) -> None:
+        come.append(file.key)
+        if len(come) == 2:
+            both.set()
+
+    task = asyncio.create_task(mirrored(archive, tmp_path, on_outcome=note))
+    await both.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     archive.scripts.clear()
     downloads = asked(archive, "download")
     assert keys_of(await mirrored(archive, tmp_path)) == [TWO]
@@ -159,6 +170,17 @@ async def test_what_a_killed_run_has_left_is_cleaned_away(archive: ScriptedImap,
     os.utime(torn, (1, 1))
     assert (await mirrored(archive, tmp_path)).present == 3
     assert not claim.part.parent.exists()
+
+
+async def test_a_deadline_ends_a_run(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Also while the catalogue is asked."""
+
+    async def hang(request: web.Request) -> None:
+        await asyncio.Event().wait()
+
+    archive.on("query", hang)
+    with pytest.raises(DeadlineExceeded, match="mirroring into"):
+        await mirrored(archive, tmp_path, deadline_s=0.1)
 
 
 async def test_a_dry_run_tells_what_would_come_and_changes_nothing(archive: ScriptedImap, tmp_path: Path) -> None:

@@ -31,11 +31,13 @@ async def test_the_front_page_says_what_this_is(serve: Any) -> None:
         text = await answer.text()
         assert answer.status == 200
         assert answer.content_type == "text/html"
-    assert "not AuroraX itself, and not JSOC" in text
+    assert "this is none of\nthem" in text
     assert '<meta name="viewport"' in text
     assert "<td>hmi.V_45s</td><td>T_REC, CAMERA</td>" in text
     assert "Swarm A" in text and client.base_url in text
     assert f'cgi_baseurl="{client.base_url}/cgi-bin/ajax/"' in text and "demo@example.com" in text
+    assert f"IMAP_DATA_ACCESS_URL={client.base_url}/imap" in text and "one of the keys imap-demo-key and" in text
+    assert "<td>mag</td><td>l1d</td><td>burst-dsrf</td>" in text
 
 
 @pytest.mark.parametrize(

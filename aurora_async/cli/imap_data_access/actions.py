@@ -161,9 +161,14 @@ async def _kernels(client: Imap, kernel_type: str | None, filters: Mapping[str, 
 
 
 async def _webpoda(client: Imap, typed: Namespace) -> None:
-    await client.download_packets(
+    done = await client.download_packets(
         typed.instrument, typed.start_date, typed.end_date, mode=typed.query_mode, upload=typed.upload_to_sdc
     )
+    for file in done.failed:
+        if file.status != "new" and file.error is not None:
+            raise file.error
+        # It is there, and was not delivered: the official program goes on, too.
+        click.echo(f"imap-data-access: warning: {file.path}: {one_line(_said(file.error))}", err=True)
     click.echo("Successfully downloaded the data from webpoda.")
 
 
@@ -208,9 +213,13 @@ def _told(error: AuroraError, typed: Namespace) -> int:
         if isinstance(error, TransportError):
             click.echo(f"URL Error: {error.reason}")
             return 0
-    said = str(error) if refusal is None else f"{refusal.status} {_reason(refusal)}: {_body(refusal)}"
-    click.echo(f"imap-data-access: error: {one_line(said)}", err=True)
+    click.echo(f"imap-data-access: error: {one_line(_said(error))}", err=True)
     return 1
+
+
+def _said(error: BaseException | None) -> str:
+    refusal = _refusal(error)
+    return str(error) if refusal is None else f"{refusal.status} {_reason(refusal)}: {_body(refusal)}"
 
 
 def _refusal(error: BaseException | None) -> HttpError | None:

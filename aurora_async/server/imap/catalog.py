@@ -175,6 +175,13 @@ class Catalog:
         """Return the rows of a query that may find the whole archive: in a thread, where it holds up no other one."""
         return self._store.read_long(sql, values)
 
+    def products(self) -> list[tuple[str, str, str, int, str, str]]:
+        """Return instrument, level, descriptor, number of files, first and last day of each science product."""
+        what = "instrument, data_level, descriptor"
+        where, values = all_of(seen_now("science"))
+        sql = f"SELECT {what}, count(*), min(start_date), max(start_date) FROM imap_files WHERE {where}"
+        return self._store.read_long(f"{sql} GROUP BY {what} ORDER BY {what}", values)
+
     def kernels(
         self, types: Sequence[str], conditions: Sequence[Condition] = (), *, is_latest: bool = False
     ) -> list[dict[str, Any]]:

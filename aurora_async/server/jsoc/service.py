@@ -23,6 +23,7 @@ class JsocService:
     """JSOC over a store (borrowed)."""
 
     def __init__(self, store: Store, folder: Path, settings: JsocSettings) -> None:
+        self.settings = settings
         self._catalog = Catalog()
         self._addresses = Addresses(store, settings)
         self._info = InfoRoutes(self._catalog, settings.offline)
