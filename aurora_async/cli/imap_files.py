@@ -443,8 +443,7 @@ def upload(
         return
 
     async def work(client: Imap) -> Uploads:
-        delivered = await client.upload(list(paths), exists=exists, at_once=jobs)
-        assert isinstance(delivered, Uploads)  # a list was given
+        delivered = await client.upload_many(list(paths), exists=exists, at_once=jobs)
         if len(delivered) == 1 and (error := delivered[0].error) is not None:
             raise error
         return delivered

@@ -128,9 +128,8 @@ class PacketService:
             InvalidInput: Something of it cannot be right, or there is no login.
         """
         if instrument not in APIDS:
-            what = "are data of other missions at L1, and" if instrument == "l1const" else "is not an instrument that"
-            reason = f"{instrument!r} {what} has no packets; those that have are {', '.join(APIDS)}"
-            raise InvalidInput("instrument", reason)
+            why = " (data of other missions at L1)" if instrument == "l1const" else ""
+            raise InvalidInput("instrument", f"{instrument!r}{why} has no packets; those that have: {', '.join(APIDS)}")
         if system not in SYSTEMS:
             raise InvalidInput("system", f"{system!r} is none of {', '.join(SYSTEMS)}")
         if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:

@@ -23,7 +23,7 @@ from aurora_async.imap.query import FileQuery, Filters, SpiceQuery
 from aurora_async.imap.releases import Released, release_files
 from aurora_async.imap.spice import TABLE_TYPES, find_kernels, find_tables, kernel_names, metakernel
 from aurora_async.imap.tables import FileTable
-from aurora_async.imap.uploads import Existing, Upload, Uploads, upload_files
+from aurora_async.imap.uploads import Existing, Upload, Uploads, upload_file, upload_files
 from aurora_async.imap.webpoda import Mode, PacketFile, PacketFiles, download_packets, packet_times, packets
 from aurora_async.times import TimeLike
 from aurora_async.transfer.fetch import Exists
@@ -239,18 +239,42 @@ class Imap(ServiceClient):
 
     async def upload(
         self,
-        what: Path | str | Iterable[Path | str],
+        path: Path | str,
+        *,
+        exists: Existing = "refuse",
+        below: Path | None = None,
+        deadline_s: float | None = None,
+    ) -> Upload:
+        """Deliver a file. Arguments are those of `upload_many`.
+
+        Raises:
+            InvalidInput: The file is missing, or its name is none that the service takes. Nothing was sent.
+            AlreadyExists: The service has one of this name.
+            HttpError, TransportError, WrongContent: It is not delivered.
+            DeadlineExceeded: Time ran out.
+
+        Source: IMAP SDC, GET upload, and PUT to the link it gives.
+        """
+        return await upload_file(
+            self._open_engine.session, self.config, path, exists=exists, below=below, deadline_s=deadline_s
+        )
+
+    async def upload_many(
+        self,
+        paths: Iterable[Path | str],
         *,
         exists: Existing = "refuse",
         at_once: int = 4,
         below: Path | None = None,
         on_outcome: Callable[[Upload], object] | None = None,
         deadline_s: float | None = None,
-    ) -> Upload | Uploads:
-        """Deliver one file or many; the service chooses the folder by the name, and indexes a file some time later.
+    ) -> Uploads:
+        """Deliver files; the service chooses the folder by the name, and lists a file some time later.
+
+        One that fails does not stop the others, and raises nothing.
 
         Args:
-            what: A path, or several; of several, one that fails does not stop the others.
+            paths: Of the files.
             exists: What a file that the service has already means. `refuse`: `AlreadyExists`; `skip`: nothing; `check`:
                 nothing if it is the same, byte for byte.
             at_once: How many at one moment.
@@ -260,7 +284,6 @@ class Imap(ServiceClient):
 
         Raises:
             InvalidInput: A file is missing, or its name is none that the service takes. Nothing was sent.
-            AlreadyExists, HttpError, TransportError, WrongContent: For a single path.
             DeadlineExceeded: Time ran out.
 
         Source: IMAP SDC, GET upload, and PUT to the link it gives.
@@ -268,7 +291,7 @@ class Imap(ServiceClient):
         return await upload_files(
             self._open_engine.session,
             self.config,
-            what,
+            paths,
             exists=exists,
             at_once=at_once,
             below=below,

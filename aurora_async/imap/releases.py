@@ -15,7 +15,7 @@ from aurora_async.imap._asking import ask
 from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.downloads import download_url
 from aurora_async.imap.filenames import ReleaseName
-from aurora_async.imap.uploads import upload_files
+from aurora_async.imap.uploads import upload_file
 from aurora_async.imap.vocabulary import RELEASE_TYPES
 
 __all__ = ["Released", "release_files"]
@@ -72,7 +72,7 @@ async def release_files(
     name = ReleaseName.parse(path.name)
     await anyio.to_thread.run_sync(_check, path)
     with Deadline(deadline_s).scope(f"releasing what {name} says"):
-        await upload_files(session, config, path, exists="check")
+        await upload_file(session, config, path, exists="check")
         await _wait_for(session, config, name.key)
         params = {"release_type": release_type, "manifest_file": str(name)}
         answer = await ask(session, config, "release", params)

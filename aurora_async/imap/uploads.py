@@ -89,23 +89,47 @@ class _Parcel:
     key: str
 
 
+async def upload_file(
+    session: Session,
+    config: ImapConfig,
+    path: Path | str,
+    *,
+    exists: Existing = "refuse",
+    below: Path | None = None,
+    deadline_s: float | None = None,
+) -> Upload:
+    """Deliver a file to the archive. Arguments are those of `upload_files`.
+
+    Raises:
+        InvalidInput: The file is missing, or its name is none that the archive takes. Nothing was sent.
+        AlreadyExists, HttpError, TransportError, WrongContent: It is not delivered.
+        DeadlineExceeded: Time ran out.
+
+    Source: IMAP SDC, GET upload/<name>, PUT to the link it gives.
+    """
+    (upload,) = await upload_files(session, config, [path], exists=exists, below=below, deadline_s=deadline_s)
+    if upload.error is not None:
+        raise upload.error
+    return upload
+
+
 async def upload_files(
     session: Session,
     config: ImapConfig,
-    what: Path | str | Iterable[Path | str],
+    paths: Iterable[Path | str],
     *,
     exists: Existing = "refuse",
     at_once: int = 4,
     below: Path | None = None,
     on_outcome: Callable[[Upload], object] | None = None,
     deadline_s: float | None = None,
-) -> Upload | Uploads:
-    """Deliver one file or many to the archive, which chooses the folder by the name.
+) -> Uploads:
+    """Deliver files to the archive, which chooses the folder by the name. One that fails does not stop the others.
 
     Args:
         session: Borrowed.
         config: Where the service is.
-        what: A path, or several; of several, one that fails does not stop the others.
+        paths: Of the files.
         exists: What a file that the archive has already means. `refuse`: `AlreadyExists`; `skip`: nothing; `check`:
             nothing if it is the same, byte for byte, else `AlreadyExists`.
         at_once: How many are sent at one moment.
@@ -115,18 +139,18 @@ async def upload_files(
 
     Raises:
         InvalidInput: A file is missing, or its name is none that the archive takes. Nothing was sent.
-        AlreadyExists, HttpError, TransportError, WrongContent: For a single path.
         DeadlineExceeded: Time ran out.
 
     Source: IMAP SDC, GET upload/<name>, PUT to the link it gives.
     """
+    if isinstance(paths, str | Path):
+        raise InvalidInput("paths", f"{str(paths)!r} is one path; give a list of them, or upload the one")
     if exists not in ("refuse", "skip", "check"):
         raise InvalidInput("exists", f"{exists!r} is none of 'refuse', 'skip', 'check'")
     if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
         raise InvalidInput("at_once", f"{at_once!r} is not a positive whole number")
     deadline = Deadline(deadline_s)
-    is_one = isinstance(what, str | Path)
-    parcels = await _parcels([what] if isinstance(what, str | Path) else list(what), below)
+    parcels = await _parcels(list(paths), below)
     delivery = _Delivery(session, config, exists)
     outcomes: dict[int, Upload] = {}
     waiting = iter(enumerate(parcels))
@@ -137,19 +161,14 @@ async def upload_files(
             if on_outcome is not None:
                 on_outcome(outcome)
 
-    with deadline.scope(f"uploading {parcels[0].name if is_one else f'{len(parcels)} files'}"):
+    with deadline.scope(f"uploading {parcels[0].name if len(parcels) == 1 else f'{len(parcels)} files'}"):
         try:
             async with anyio.create_task_group() as tasks:
                 for number in range(min(at_once, len(parcels))):
                     tasks.start_soon(work, name=f"upload {number}")
         except BaseExceptionGroup as group:
             raise_bare(group)
-    uploads = Uploads(files=tuple(outcomes[index] for index in range(len(parcels))))
-    if not is_one:
-        return uploads
-    if (error := uploads[0].error) is not None:
-        raise error
-    return uploads[0]
+    return Uploads(files=tuple(outcomes[index] for index in range(len(parcels))))
 
 
 async def _parcels(paths: list[Path | str], below: Path | None) -> list[_Parcel]:

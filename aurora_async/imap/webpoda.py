@@ -36,7 +36,7 @@ from aurora_async.imap.filenames import ScienceName, Version
 from aurora_async.imap.models import ScienceFile
 from aurora_async.imap.pointings import Pointing, fetch_pointings, pointings_of
 from aurora_async.imap.query import FileQuery
-from aurora_async.imap.uploads import upload_files
+from aurora_async.imap.uploads import upload_file
 from aurora_async.imap.vocabulary import BUFFERS_MIN, REPOINTED
 from aurora_async.times import TimeLike
 from aurora_async.transfer.outcomes import FileOutcomes
@@ -305,7 +305,7 @@ class _Maker:
         try:
             told = await self._make(span, archived, told)
             if self.is_delivering and told.status == "new" and told.path is not None:
-                await upload_files(self.service.session, self.service.config, told.path)
+                await upload_file(self.service.session, self.service.config, told.path)
                 told = attrs.evolve(told, is_uploaded=True)
         except LoginRefused:
             raise  # as it would be for all others

@@ -74,6 +74,7 @@ class Imap(BlockingClient[AsyncImap]):
     packet_times = blocking(AsyncImap.packet_times)
     packets = blocking(AsyncImap.packets)
     download_packets = blocking(AsyncImap.download_packets)
+    upload = blocking(AsyncImap.upload)
 
     def download(
         self,
@@ -96,22 +97,22 @@ class Imap(BlockingClient[AsyncImap]):
             exists=exists, at_once=at_once, on_outcome=on_outcome, on_bytes=on_bytes, deadline_s=deadline_s,
         )  # fmt: skip
 
-    def upload(
+    def upload_many(
         self,
-        what: Path | str | Iterable[Path | str],
+        paths: Iterable[Path | str],
         *,
         exists: Existing = "refuse",
         at_once: int = 4,
         below: Path | None = None,
         on_outcome: Callable[[Upload], object] | None = None,
         deadline_s: float | None = None,
-    ) -> Upload | Uploads:
-        """Deliver one file or many; see `aurora_async.Imap.upload`.
+    ) -> Uploads:
+        """Deliver files; see `aurora_async.Imap.upload_many`.
 
-        `what` may come from blocking calls; `on_outcome` is called in the loop's thread, and must make none.
+        `paths` may come from blocking calls; `on_outcome` is called in the loop's thread, and must make none.
         """
         return self._loop.run(
-            self._asynchronous.upload, _read_here(what),
+            self._asynchronous.upload_many, _read_here(paths),
             exists=exists, at_once=at_once, below=below, on_outcome=on_outcome, deadline_s=deadline_s,
         )  # fmt: skip
 

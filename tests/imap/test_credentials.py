@@ -61,7 +61,7 @@ async def test_a_presigned_link_sees_no_credential(
     async with client(archive, tmp_path, **given) as imap:
         assert (await imap.download([ONE, TWO])).ok
         assert (await imap.download([ONE, TWO])).ok  # looks whether they are still the same
-        (await imap.upload([new])).raise_for_failures()
+        (await imap.upload_many([new])).raise_for_failures()
         assert (await imap.mirror(FileQuery(instrument="mag"))).ok
     assert len(credentials(archive, "store")) >= 5
     assert credentials(archive, "store") == [set()] * len(credentials(archive, "store"))

@@ -25,7 +25,7 @@ async def test_a_file_is_delivered_found_released_and_mirrored(
     query = FileQuery(instrument="mag", start_date="2030")
     await imap_client.mirror(query)
     upload = await imap_client.upload(new)
-    again = await imap_client.upload([new], exists="check")
+    again = await imap_client.upload_many([new], exists="check")
     assert again[0].status == "exists"
     with anyio.fail_after(10):  # the catalogue tells of a file a little later than it is there
         while not (run := await imap_client.mirror(query)).new:

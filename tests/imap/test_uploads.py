@@ -15,7 +15,7 @@ from support.scripted_imap import ScriptedImap, body_of, imap_config, mag_key, s
 from aurora_async.errors import InvalidInput, MalformedAnswer, ServerError, WrongContent
 from aurora_async.http import Session
 from aurora_async.imap.errors import AlreadyExists, LinkExpired, NotAllowed
-from aurora_async.imap.uploads import Upload, Uploads, upload_files
+from aurora_async.imap.uploads import Upload, Uploads, upload_file, upload_files
 
 ONE, TWO, THREE = (mag_key(day).rpartition("/")[2] for day in (1, 2, 3))
 
@@ -31,7 +31,7 @@ async def uploaded(archive: ScriptedImap, what: Any, **how: Any) -> Any:
     """Upload as on a server that takes files from everybody."""
     config = imap_config(archive.base_url, Path())
     async with Session(config) as session:
-        return await upload_files(session, config, what, **how)
+        return await (upload_file if isinstance(what, Path) else upload_files)(session, config, what, **how)
 
 
 def made(folder: Path, *names: str, size: int = 1000) -> list[Path]:

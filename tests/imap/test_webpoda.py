@@ -173,7 +173,7 @@ async def test_apids_are_asked_for_together_but_not_all_at_once(place: Place) ->
     ("change", "field", "says"),
     [
         ({"instrument": "l1const"}, "instrument", "data of other missions"),
-        ({"instrument": "hmi"}, "instrument", "those that have are codice, glows"),
+        ({"instrument": "hmi"}, "instrument", "those that have: codice, glows"),
         ({"system": "SID9"}, "system", "SID1, SID2, SID3"),
         ({"at_once": 0}, "at_once", "positive"),
         ({"mode": "utc"}, "mode", "'ert'"),

@@ -131,7 +131,7 @@ def test_what_is_asked_for_may_come_from_blocking_calls(client: Imap, tmp_path: 
     for _ in range(2):
         paths.append(tmp_path / f"imap_swe_l1a_{uuid.uuid4().hex[:8]}_20270101_v001.0001.cdf")
         paths[-1].write_bytes(b"made here")
-    assert client.upload(path for path in paths if client.config).ok
+    assert client.upload_many(path for path in paths if client.config).ok
     with pytest.raises(AlreadyExists):
         client.upload(paths[0])
 
