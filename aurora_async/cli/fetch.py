@@ -26,7 +26,7 @@ def fetch_options(function: FunctionT) -> FunctionT:
                      help="Append what happens to this file, as JSON Lines; - is stdout, instead of the paths."),
         click.option("--jobs", "-j", type=WholeNumber(1, 64), default=8, show_default=True, metavar="N",
                      help="How many files are fetched at one moment; 8 at most from one host."),
-        click.option("--exists", type=click.Choice(["check", "skip", "replace", "refuse"]), default="check",
+        click.option("--exists", type=click.Choice(["check", "complete", "skip", "replace", "refuse"]), default="check",
                      show_default=True,
                      help="What to do about a file that is there. check: keep it if it has the length and the date "
                           "of the server's. skip: keep it without asking."),

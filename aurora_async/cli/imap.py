@@ -81,7 +81,8 @@ def _transfer(function: FunctionT) -> FunctionT:
 
 
 _EXISTS = click.option(
-    "--exists", type=click.Choice(["check", "skip", "replace", "refuse"]), default="check", show_default=True,
+    "--exists", default="check", show_default=True,
+    type=click.Choice(["check", "complete", "skip", "replace", "refuse"]),
     help="What to do about a file that is here. check: keep it if it is the archive's. skip: keep it without asking.",
 )  # fmt: skip
 

@@ -167,7 +167,7 @@ class Imap(ServiceClient):
             what: Names, keys, rows, what a query found, a query, the inputs of a job, or several of these; a file that
                 is named twice is fetched once.
             folder: The data directory; None: the client's.
-            exists: What a file that is there already means: `check` that it is the same, `skip`, `replace`, `refuse`.
+            exists: What a file that is there already means: see `FetchOptions.exists`.
             at_once: How many at one moment; the client's own limit of connections holds as well.
             on_outcome: Told of each file when it is over.
             on_bytes: Told of which key how many bytes are here, and of how many (None where that is not known yet).

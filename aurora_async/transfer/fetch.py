@@ -20,7 +20,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import anyio
@@ -57,7 +57,7 @@ __all__ = ["Exists", "FetchOptions", "FetchOutcome", "Fetched", "Fetcher", "File
 
 T = TypeVar("T")
 
-Exists = Literal["check", "skip", "replace", "refuse"]
+Exists = Literal["check", "complete", "skip", "replace", "refuse"]
 
 _OUR_HEADERS = frozenset({"accept-encoding", "if-range", "range"})
 _CHECKPOINT_S = 10.0
@@ -85,8 +85,8 @@ def _check_above_zero(name: str, value: object) -> None:
 
 
 def _known(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value not in ("check", "skip", "replace", "refuse"):
-        raise InvalidInput(attribute.name, f"{value!r} is none of 'check', 'skip', 'replace', 'refuse'")
+    if value not in (known := get_args(Exists)):
+        raise InvalidInput(attribute.name, f"{value!r} is none of {', '.join(map(repr, known))}")
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +97,8 @@ class FetchOptions:
         exists: What a file that is there already means. `check`: it is kept if it has the length and the date of the
             server's (instead of the date the digest, where one is given, or the ETag is an MD5), and replaced
             otherwise, also when it is known to be of another address and ETag (on Linux, where the file system keeps
-            extended attributes); `skip`: it is kept unseen; `replace`; `refuse` (`TargetExists`).
+            extended attributes); `complete`: it is kept unless it is shorter than the server's; `skip`: it is kept
+            unseen; `replace`; `refuse` (`TargetExists`).
         least_bytes_per_s: Slower than this over `stall_s` counts as stalled; None never does.
         stall_s: Seconds over which the pace is measured.
         lease_s: How long a process that writes a file may be silent before others take its place.
@@ -295,7 +296,7 @@ class Fetcher:
             if exists == "skip":
                 await wanted.in_thread(Claim(wanted.target, wanted.options.lease_s).tidy)
                 return wanted.was_there(before)
-            if exists == "check" and await self._is_up_to_date(wanted, before):
+            if exists in ("check", "complete") and await self._is_up_to_date(wanted, before):
                 return wanted.was_there(before)
         lost, waited = 0, False
         while lost < self._session.config.retries.attempts:
@@ -334,6 +335,8 @@ class Fetcher:
             return False
         if version is None:
             return await wanted.in_thread(wanted.keeps, found)
+        if wanted.options.exists == "complete":
+            return found.st_size >= (version.length or 1)
         if version.length not in (None, found.st_size) or (version.length is None and wanted.size is None):
             return False
         now = Origin.of(wanted.url, version.etag)

@@ -142,16 +142,22 @@ def test_without_a_key_there_is_what_is_released(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_file_comes_into_its_folder(data_dir: Path) -> None:
-    """By its name, whatever is in front of it; what is there is taken as it is, and an empty file is none."""
+    """By its name, whatever is in front of it; what is there is taken as it is, but what a cut transfer left is not."""
     path = imap.download(Path("/somewhere/else") / Path(PRODUCT).name)
     assert path == data_dir / PRODUCT
     whole = path.read_bytes()
     assert len(whole) > 100
-    path.write_bytes(b"mine")
-    assert imap.download(PRODUCT).read_bytes() == b"mine"
+    mine = b"made here" + whole
+    path.write_bytes(mine)
+    assert imap.download(PRODUCT).read_bytes() == mine
     assert imap.download(PRODUCT, exists="check").read_bytes() == whole
-    path.write_bytes(b"")
-    assert imap.download(path).read_bytes() == whole
+    for stub in (b"", whole[:-1]):
+        path.write_bytes(stub)
+        assert imap.download(path).read_bytes() == whole
+    own = path.with_name(path.name.replace("v001.", "v999."))
+    own.write_bytes(b"not delivered yet")
+    assert imap.download(own).read_bytes() == b"not delivered yet"
+    own.unlink()
     assert [found for found in path.parent.iterdir() if not found.name.startswith(".")] == [path]
 
 

@@ -671,6 +671,18 @@ class TestThere:
         await Fetcher(session, FetchOptions(exists="replace")).fetch(server.url, tmp_path / "x")
         assert (tmp_path / "x").read_bytes() == DATA
 
+    async def test_complete_keeps_what_is_no_stub(self, session: Session, server: FileServer, tmp_path: Path) -> None:
+        """Somebody's own file of that name is not replaced; what a cut transfer left is."""
+        fetcher = Fetcher(session, FetchOptions(exists="complete"))
+        for own in (b"x" + DATA[1:], DATA + b"x"):
+            (tmp_path / "x").write_bytes(own)
+            assert (await fetcher.fetch(server.url, tmp_path / "x")).was_there
+            assert (tmp_path / "x").read_bytes() == own
+        for stub in (b"", DATA[:-1]):
+            (tmp_path / "x").write_bytes(stub)
+            assert not (await fetcher.fetch(server.url, tmp_path / "x")).was_there
+            assert (tmp_path / "x").read_bytes() == DATA
+
     @pytest.mark.parametrize(("etag", "is_kept"), [('"v2"', False), ('"v1"', True), (None, True)])
     async def test_a_file_of_another_address_is_told_by_its_version(
         self, session: Session, server: FileServer, tmp_path: Path, etag: str | None, is_kept: bool
@@ -927,9 +939,10 @@ class TestPublic:
     async def test_a_deadline_keeps_what_has_come(self, server: FileServer, tmp_path: Path) -> None:
         """Two tries of half the time each are as good as one."""
         server.data = data = content(8_000_000)
-        server.wait_s = lambda number, at: 0.01
+        server.wait_s = lambda number, at: 0.03
         with pytest.raises(DeadlineExceeded, match=r"fetching .*data\.bin was not done within"):
-            await fetch(server.url, tmp_path, config=config(), deadline_s=0.7)
+            await fetch(server.url, tmp_path, config=config(), deadline_s=1.5)
+        server.wait_s = lambda number, at: 0.0
         got = await fetch(server.url, tmp_path, config=config())
         assert got.path.read_bytes() == data
         assert 0 < got.fetched_bytes < len(data)

@@ -5,7 +5,8 @@ What is other than in imap-data-access 1.3:
 - Connections are kept, failures outlasted, answers compressed, large catalogues asked for in pieces. Credentials go to
   the service alone, which is asked at the right address whatever prefix or slash its URL ends in.
 - Files are streamed both ways, go on where they were cut, and are whole or not there; `download_all_files` fetches many
-  at once. A file that is there is taken as it is, as ever, unless it is empty; `download(…, exists="check")` asks.
+  at once. A file that is there is taken as it is, as ever, unless it is shorter than the service's, as one is that
+  was cut; `download(…, exists="check")` compares all of it.
 - `version="vMMM.mmmm"` is accepted, and a version beside a repointing is looked at. The latest ancillary files of
   several windows or forms are all found. `query(table="spice")` says where kernels are asked for.
 - `spice_query` knows days and versions, and needs no `type`. What the service is known to refuse is not sent.

@@ -147,35 +147,33 @@ def spice_query(
     return [dict(row.raw) for row in found if number in (None, row.version)]
 
 
-def download(file_path: Path | str, *, exists: Exists = "skip") -> Path:
+def download(file_path: Path | str, *, exists: Exists = "complete") -> Path:
     """Bring a file into its folder below `DATA_DIR`, and return where it is.
 
     Args:
         file_path: Its name; folders in front of it count for nothing, unless it is a name that no convention knows.
-        exists: What a file that is there means: it is taken as it is and nobody is asked (`skip`, as ever; an empty one
-            is fetched again), it is compared with the service's (`check`), or fetched in any case (`replace`). (The
-            original has no such argument.)
+        exists: What a file that is there means: it is kept unless it is shorter than the service's, as one is whose
+            transfer was cut (`complete`), it is compared with the service's (`check`), taken unseen (`skip`), or
+            fetched in any case (`replace`). (The original has no such argument, and takes what is there unseen.)
     """
-    key = _key(Path(file_path))
-    destination = Path(config["DATA_DIR"]) / key
-    if exists != "skip" or not _is_there(destination):
-        fetch([destination], exists="replace" if exists == "skip" else exists)
-    else:
-        logger.info("The file %s already exists, skipping download", destination)
+    destination = Path(config["DATA_DIR"]) / _key(Path(file_path))
+    fetch([destination], exists=exists)
     return destination
 
 
-def fetch(paths: Iterable[Path], *, exists: Exists | None = None) -> None:
-    """Bring files to where they are kept, many at once; by default those that are not there."""
+def fetch(paths: Iterable[Path], *, exists: Exists = "complete") -> None:
+    """Bring files to where they are kept, many at once. One that is there and that the service has not is kept."""
+    wanted = list(dict.fromkeys(paths))
+    if not wanted:
+        return
     folder = Path(config["DATA_DIR"])
-    wanted = [path for path in dict.fromkeys(paths) if exists or not _is_there(path)]
-    if wanted:
-        keys = [path.relative_to(folder).as_posix() for path in wanted]
-        with their_errors():
-            got = imap().download(keys, data_dir(), exists=exists or "replace")
-            for file in got.failed:
-                assert file.error is not None
+    with their_errors():
+        got = imap().download([path.relative_to(folder).as_posix() for path in wanted], data_dir(), exists=exists)
+        for file in got.failed:
+            assert file.error is not None
+            if exists != "complete" or not _is_there(folder / file.key):
                 raise file.error
+            logger.warning("%s is taken as it is, since it cannot be compared: %s", folder / file.key, file.error)
 
 
 def upload(file_path: Path | str) -> None:
