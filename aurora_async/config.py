@@ -6,16 +6,28 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from types import UnionType
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
 from aurora_async.errors import InvalidInput
 
-__all__ = ["Config", "Limits", "Polling", "Retries", "Timeouts", "origin_of"]
+__all__ = [
+    "API_KEY_HEADER",
+    "Config",
+    "Limits",
+    "Polling",
+    "Retries",
+    "Timeouts",
+    "clean_url",
+    "origin_of",
+    "secret",
+    "shown_base_url",
+]
 
 AURORAX_URL = "https://api.aurorax.space"
+API_KEY_HEADER = "x-aurorax-api-key"
 
 
 def origin_of(url: str) -> str:
@@ -25,39 +37,49 @@ def origin_of(url: str) -> str:
     except ValueError:  # a bracket that is not closed
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidInput("base_url", f"{_shown(url)} is not an absolute http(s) URL such as {AURORAX_URL}")
+        raise InvalidInput("base_url", f"{shown_base_url(url)} is not an absolute http(s) URL such as {AURORAX_URL}")
     try:
         port = (443 if parts.scheme == "https" else 80) if parts.port is None else parts.port
     except ValueError:
         port = 0
     if port == 0:
-        raise InvalidInput("base_url", f"{_shown(url)} has no valid port")
+        raise InvalidInput("base_url", f"{shown_base_url(url)} has no valid port")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{port}"
 
 
-def _shown(url: str) -> str:
+def shown_base_url(url: str) -> str:
+    """Return a URL for people, without the password that it may hold."""
     return repr(re.sub(r"(?<=//)[^/?#]*@", "***@", url))
 
 
-def _clean_base_url(url: str) -> str:
+def clean_url(url: str) -> str:
+    """Return a base URL as we write them; `InvalidInput` says what is wrong with it."""
     if not isinstance(url, str):
         raise InvalidInput("base_url", f"{url!r} is not a text")
     url = url.strip()
     origin_of(url)
     if not url.isprintable() or not {" ", "?", "#"}.isdisjoint(url):
-        raise InvalidInput("base_url", f"{_shown(url)} must not hold spaces, a query or a fragment")
+        raise InvalidInput("base_url", f"{shown_base_url(url)} must not hold spaces, a query or a fragment")
     return url.rstrip("/")
 
 
-def _clean_key(key: str | None) -> str | None:
-    """Drop the line break that a key read from a file ends in; no key at all is None. Never quotes the key."""
-    if key is not None and not isinstance(key, str):
-        raise InvalidInput("api_key", f"must be a text, not a {type(key).__name__}")
-    key = (key or "").strip()
-    if not (key.isascii() and key.isprintable()):
-        raise InvalidInput("api_key", "holds characters that no API key has")
-    return key or None
+def secret() -> Any:
+    """Return a field for a key or token. It drops the line break that one read from a file ends in, and shows none."""
+
+    def clean(value: str | None, instance: object, field: attrs.Attribute[Any]) -> str | None:
+        if value is not None and not isinstance(value, str):
+            raise InvalidInput(field.name, f"must be a text, not a {type(value).__name__}")
+        value = (value or "").strip()
+        if not (value.isascii() and value.isprintable()):
+            raise InvalidInput(field.name, "holds characters that no key or token has")
+        return value or None
+
+    return attrs.field(
+        default=None,
+        converter=attrs.Converter(clean, takes_self=True, takes_field=True),
+        repr=lambda value: "None" if value is None else "***",
+    )
 
 
 def _check_agent(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -152,13 +174,8 @@ class Polling:
 class Config:
     """Everything a client can be told: where the service is, who asks, and with what manners."""
 
-    api_key_header: ClassVar[str] = "x-aurorax-api-key"
-    """What the service wants its key to be sent as."""
-
-    base_url: str = attrs.field(default=AURORAX_URL, converter=_clean_base_url, repr=_shown)
-    api_key: str | None = attrs.field(
-        default=None, converter=_clean_key, repr=lambda key: "None" if key is None else "***"
-    )
+    base_url: str = attrs.field(default=AURORAX_URL, converter=clean_url, repr=shown_base_url)
+    api_key: str | None = secret()
     timeouts: Timeouts = attrs.field(factory=Timeouts)
     limits: Limits = attrs.field(factory=Limits)
     retries: Retries = attrs.field(factory=Retries)
@@ -167,6 +184,11 @@ class Config:
     """Use HTTP(S)_PROXY, NO_PROXY and ~/.netrc."""
     user_agent: str | None = attrs.field(default=None, validator=_check_agent)
     """What requests say who asks, where a name other than ours changes the answers."""
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        """The headers that tell the service who asks. They go to the origin of `base_url`, and nowhere else."""
+        return {} if self.api_key is None else {API_KEY_HEADER: self.api_key}
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **changes: object) -> Config:

@@ -49,7 +49,7 @@ Each fact in a message is also an attribute. Only `http` and the `wire` modules 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 __all__ = [
     "AtCapacity",
@@ -152,6 +152,9 @@ class MissingExtra(AuroraError, ImportError):
         return f'{self.missing} is not installed, and this needs it: pip install "aurora-async[{self.extra}]"'
 
 
+HttpErrorT = TypeVar("HttpErrorT", bound="HttpError")
+
+
 class HttpError(AuroraError):
     """A service answered with an error status.
 
@@ -180,6 +183,12 @@ class HttpError(AuroraError):
         self.code = code
         self.detail = detail
         self.retry_after_s = retry_after_s
+
+    def become(self, kind: type[HttpErrorT], *more: Any) -> HttpErrorT:
+        """Return the same answer as an error of another kind; `more` is what that kind is told besides."""
+        other = kind(self.method, self.url, self.status, self.code, self.detail, self.retry_after_s, *more)
+        other.body = self.body
+        return other
 
     def __str__(self) -> str:
         said = ": ".join(part for part in (self.code, self.detail) if part)

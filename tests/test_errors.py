@@ -23,6 +23,7 @@ from aurora_async.errors import (
     MaintenanceMode,
     MalformedAnswer,
     MissingExtra,
+    NotFound,
     ReadTimeout,
     RequestError,
     ResultMissing,
@@ -164,6 +165,16 @@ def test_an_http_error_without_words_says_no_empty_ones() -> None:
     assert str(HttpError("GET", URL, 418)) == f"GET {URL} answered 418"
     assert str(HttpError("GET", URL, 418, None, "busy")) == f"GET {URL} answered 418 (busy)"
     assert str(MaintenanceMode("GET", URL, 503, "Unavailable")).startswith(f"GET {URL} answered 503 (Unavailable); the")
+
+
+def test_an_answer_becomes_an_error_of_another_kind_with_all_its_facts() -> None:
+    """What a service means by a status only its own package knows; nothing of what it said may be lost on the way."""
+    answer = HttpError("GET", URL, 404, "E1", "no such thing", 3.0)
+    answer.body = b"{}"
+    other = answer.become(NotFound)
+    assert type(other) is NotFound
+    assert vars(other) == vars(answer)
+    assert other.args == answer.args
 
 
 def test_a_missing_result_shows_only_the_beginning_of_a_long_document() -> None:

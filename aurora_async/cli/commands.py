@@ -153,8 +153,9 @@ def root() -> None:
 @click.option("--imap-production-rules", is_flag=True, help="Take uploads to IMAP below /api-key alone.")
 @click.option("--imap-objects-port", type=WholeNumber(0, 65535), default=0, metavar="PORT",
               help="Port of the object store that IMAP's files come from.  [default: a free one]")  # fmt: skip
-@click.option("--imap-objects-refuse-keys", is_flag=True,
-              help="Refuse requests to the object store that carry an API key; the official client's do.")  # fmt: skip
+@click.option("--imap-objects-refuse-keys/--imap-objects-take-keys", default=None,
+              help="Refuse every request to the object store that carries an API key, or none."
+              "  [default: all but the official client's]")  # fmt: skip
 @click.option("--imap-files", "imap_files_dir", metavar="DIR",
               type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Have the files below this folder in IMAP's archive, and what is put there later.")  # fmt: skip
@@ -171,8 +172,9 @@ def serve(
     jsoc_addresses: tuple[str, ...], jsoc_export_s: float, jsoc_export_life_s: float | None,
     jsoc_max_pending: int | None, jsoc_max_pending_per_ip: int | None, jsoc_max_mb: int,
     jsoc_offline: tuple[str, ...], imap_keys: tuple[str, ...], imap_tokens: tuple[str, ...], imap_open: bool,
-    imap_production_rules: bool, imap_objects_port: int, imap_objects_refuse_keys: bool, imap_files_dir: Path | None,
-    imap_empty: bool, imap_link_life_s: float | None, imap_index_s: float, until_stdin_closes: bool,
+    imap_production_rules: bool, imap_objects_port: int, imap_objects_refuse_keys: bool | None,
+    imap_files_dir: Path | None, imap_empty: bool, imap_link_life_s: float | None, imap_index_s: float,
+    until_stdin_closes: bool,
 ) -> None:  # fmt: skip
     """Run the local services until Ctrl-C or SIGTERM.
 

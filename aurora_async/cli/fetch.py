@@ -29,7 +29,8 @@ def fetch_options(function: FunctionT) -> FunctionT:
         click.option("--exists", type=click.Choice(["check", "complete", "skip", "replace", "refuse"]), default="check",
                      show_default=True,
                      help="What to do about a file that is there. check: keep it if it has the length and the date "
-                          "of the server's. skip: keep it without asking."),
+                          "of the server's. complete: keep it unless it is shorter. skip: keep it unseen. replace: "
+                          "fetch it anew. refuse: fail."),
         click.option("--dir", "-d", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(),
                      metavar="DIR", help="Folder for the files.  [default: this one]"),
     ):  # fmt: skip

@@ -11,9 +11,9 @@ import click
 
 from aurora_async.cli.exits import Common
 from aurora_async.cli.imap_client import ask_imap, imap_options
-from aurora_async.cli.jsoc_output import Output, format_option
 from aurora_async.cli.listing import Column, note
 from aurora_async.cli.options import EVENTS, FILE, Section, WholeNumber, confirm, remember, yes_option
+from aurora_async.cli.output import Output, format_option
 
 if TYPE_CHECKING:
     from aurora_async.transfer.fetch import Exists
@@ -83,7 +83,8 @@ def _transfer(function: FunctionT) -> FunctionT:
 _EXISTS = click.option(
     "--exists", default="check", show_default=True,
     type=click.Choice(["check", "complete", "skip", "replace", "refuse"]),
-    help="What to do about a file that is here. check: keep it if it is the archive's. skip: keep it without asking.",
+    help="What to do about a file that is here. check: keep it if it is the archive's. complete: keep it unless it is "
+         "shorter. skip: keep it unseen. replace: fetch it anew. refuse: fail.",
 )  # fmt: skip
 
 
@@ -191,7 +192,10 @@ def _spice(
 @imap_options
 @click.pass_obj
 def _gaps(common: Common, filters: dict[str, Any], output: Output) -> None:
-    """List the days, or pointings, between the first and the last file of each product that have no file.
+    """List the days of which products have no file; of some the pointings, or rotations of the Sun.
+
+    Days are looked at from --start-date to --end-date, or from the first to the last file of each product; pointings
+    and rotations from the lowest to the highest number that it has.
 
     \b
       aurora-async imap gaps --instrument mag --data-level l2
@@ -242,11 +246,13 @@ def _download(
 
 @imap.command("sync", short_help="Keep a folder up to date with a query.")
 @_filters
+@click.option("--full", is_flag=True,
+              help="Look at all files of the query, not only at what has come since the last time.")  # fmt: skip
 @_DRY_RUN
 @_transfer
 @imap_options
 @click.pass_obj
-def _sync(common: Common, filters: dict[str, Any], dry_run: bool, jobs: int, events: str | None) -> None:
+def _sync(common: Common, filters: dict[str, Any], full: bool, dry_run: bool, jobs: int, events: str | None) -> None:
     """Fetch what is new since the last time, and what is missing; print the paths of what came.
 
     \b
@@ -256,7 +262,7 @@ def _sync(common: Common, filters: dict[str, Any], dry_run: bool, jobs: int, eve
     """
     from aurora_async.cli.imap_files import Fetching, query_of, sync
 
-    sync(common, query_of(filters), Fetching("check", jobs, events, dry_run))
+    sync(common, query_of(filters), Fetching("check", jobs, events, dry_run), full=full)
 
 
 @imap.command("metakernel", short_help="Get the best set of kernels for a time range.")
@@ -313,8 +319,8 @@ def _packets(common: Common, instrument: str, start: str, end: str | None, mode:
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...",
                 type=click.Path(path_type=Path, readable=False))  # fmt: skip
 @click.option("--exists", type=click.Choice(["refuse", "skip", "check"]), default="refuse", show_default=True,
-              help="What to do about a file that the archive has. skip: leave it. check: leave it if it is the "
-                   "same.")  # fmt: skip
+              help="What to do about a file that the archive has. refuse: fail. skip: leave it. check: leave it if it "
+                   "is the same, else fail.")  # fmt: skip
 @_DRY_RUN
 @click.option("--jobs", "-j", type=WholeNumber(1, 16), default=4, show_default=True, metavar="N",
               help="How many files are on their way at one moment.")  # fmt: skip
@@ -339,7 +345,7 @@ def _upload(common: Common, paths: tuple[Path, ...], exists: Any, dry_run: bool,
 @yes_option
 @imap_options
 @click.pass_obj
-def _reprocess(common: Common, /, start_date: str, end_date: str, yes: bool, **product: str | None) -> None:
+def _reprocess(common: Common, /, start_date: str, end_date: str, yes: bool, **product: Any) -> None:
     """Have the files of a range of days processed anew. Prints the identifier that the service gave to the order."""
     if product["instrument"] is None:
         confirm(f"Reprocess all instruments from {start_date} to {end_date}?", yes=yes, otherwise="nothing was ordered")
@@ -356,7 +362,7 @@ def _reprocess(common: Common, /, start_date: str, end_date: str, yes: bool, **p
 @yes_option
 @imap_options
 @click.pass_obj
-def _release(common: Common, manifest: Path, release_type: str, yes: bool) -> None:
+def _release(common: Common, manifest: Path, release_type: Any, yes: bool) -> None:
     """Deliver a MANIFEST, and make public what it lists. That cannot be undone: you are asked before."""
     confirm(f"Make public what {manifest.name} lists?", yes=yes, otherwise="nothing was released")
     done = ask_imap(common, lambda client: client.release(manifest, release_type))

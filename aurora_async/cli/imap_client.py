@@ -11,7 +11,7 @@ import click
 
 from aurora_async.cli.exits import Common, Failed, run
 from aurora_async.cli.options import common_options, remember
-from aurora_async.errors import InvalidInput
+from aurora_async.errors import InvalidInput, Unauthorized
 
 if TYPE_CHECKING:
     from aurora_async.imap import Imap, ImapConfig, InvalidFileName
@@ -71,12 +71,25 @@ def ask_imap(common: Common, work: Callable[[Imap], Awaitable[T]]) -> T:
 @contextmanager
 def in_our_words(common: Common) -> Iterator[None]:
     """Let errors say what to type next, not which argument to give."""
-    from aurora_async.imap import AlreadyExists, InvalidFileName, NoSuchFile, NotAllowed, NotReleased
+    from aurora_async.imap.errors import (
+        AlreadyExists,
+        NoSuchFile,
+        NotAllowed,
+        NotIdentified,
+        NotOffered,
+        NotReleased,
+        QueryRefused,
+    )
+    from aurora_async.imap.filenames import InvalidFileName
 
     try:
         yield
     except InvalidFileName as error:
         raise Failed(short(error), 2) from error
+    except QueryRefused:
+        raise
+    except InvalidInput as error:
+        raise InvalidInput(_as_typed(error.field), error.reason) from error
     except NoSuchFile as error:
         raise Failed(f"the archive has no {_name(error.key)}; {_where_to_look(common, error.key)}") from error
     except NotReleased as error:
@@ -86,9 +99,24 @@ def in_our_words(common: Common) -> Iterator[None]:
             f"the archive has {_name(error.key)} already, and replaces no file: give yours the next version, or pass "
             "over it with --exists skip"
         ) from error
-    except NotAllowed as error:
+    except (NotAllowed, NotIdentified) as error:
         key = "the key is unknown there, or may not do that" if common.api_key else "--api-key may be needed"
-        raise Failed(f"the service refuses: {error.detail or error.status}; {key}") from error
+        said = error.detail.rstrip(".") or error.status
+        raise Failed(f"the service refuses: {said}; {key}") from error
+    except NotOffered as error:
+        key = "" if common.api_key else "; --api-key may be needed"
+        raise Failed(f"the service has no such operation{key}") from error
+    except Unauthorized as error:
+        raise Failed("the packet service refuses this login; --webpoda-token is base64 of user:password") from error
+
+
+def _as_typed(field: str) -> str:
+    """Name what is wrong as it is typed."""
+    context = click.get_current_context(silent=True)
+    param = next((one for one in context.command.params if one.name == field), None) if context is not None else None
+    if param is None:
+        return "FILE" if field == "path" else field
+    return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
 
 
 def short(error: InvalidFileName) -> str:

@@ -13,11 +13,11 @@ import attrs
 import click
 import msgspec
 
-from aurora_async.cli.exits import Common, Failed
+from aurora_async.cli.exits import Common, Failed, run
 from aurora_async.cli.fetching import FILES, FileProgress, print_failures, reason_of, text_of
-from aurora_async.cli.imap_client import ask_imap, short
-from aurora_async.cli.jsoc_output import Output
+from aurora_async.cli.imap_client import ask_imap, in_our_words, short
 from aurora_async.cli.listing import Column, note
+from aurora_async.cli.output import Output
 from aurora_async.cli.progress import shown
 from aurora_async.display import Tally, numbers
 from aurora_async.errors import AuroraError, InvalidInput
@@ -33,10 +33,13 @@ from aurora_async.imap import (
     Uploads,
     key_of,
 )
-from aurora_async.imap.downloads import Download, DownloadedFile, OnBytes, OnOutcome
-from aurora_async.imap.errors import AlreadyExists, NoSuchFile, NotReleased
+from aurora_async.imap.downloads import Download, Downloadable, DownloadedFile, OnBytes, OnOutcome
+from aurora_async.imap.errors import AlreadyExists, CoverageGaps, NoSuchFile, NotReleased
+from aurora_async.imap.models import FileRow
 from aurora_async.imap.query import query_of_name
 from aurora_async.imap.tables import Gap
+from aurora_async.imap.uploads import look_at
+from aurora_async.times import TimeRange
 from aurora_async.transfer.fetch import Exists
 
 __all__ = [
@@ -144,7 +147,7 @@ def _found(common: Common, ask: Callable[[Imap], Awaitable[Any]], output: Output
     async def work(client: Imap) -> Any:
         found = await ask(client)
         if fetching is not None and len(found):
-            await _fetch(common, client, found.keys, fetching)
+            await _fetch(common, client, {row.key: row for row in found}, fetching)
         return found
 
     found = ask_imap(common, work)
@@ -189,22 +192,23 @@ def download(
 ) -> None:  # fmt: skip
     """Fetch what was named, what a list names, what a job needs, and what a query finds."""
     asked = query_of(filters) if filters else None
-    keys = [_key_of(name) for name in names]
-    if not keys and list_file is None and inputs is None and asked is None:
+    named = [_key_of(name) for name in names]
+    if not named and list_file is None and inputs is None and asked is None:
         raise click.UsageError("say which files: names, filters such as --instrument mag, --from or --inputs")
 
     async def work(client: Imap) -> None:
-        wanted = list(keys)
+        keys = list(named)
         if list_file is not None:
-            wanted += _listed(list_file, await text_of(list_file, "give one name a line"))
+            keys += _listed(list_file, await text_of(list_file, "give one name a line"))
         if inputs is not None:
-            wanted += _needed(inputs, await text_of(inputs, "give a document of processing inputs (JSON)"))
+            keys += _needed(inputs, await text_of(inputs, "give a document of processing inputs (JSON)"))
+        wanted: dict[str, str | FileRow] = {key: key for key in keys}
         if asked is not None:
             found = await client.query(asked)
-            wanted += found.keys
+            wanted |= {row.key: row for row in found}
             if not len(found):
                 note(common, _nothing(found))
-        await _fetch(common, client, list(dict.fromkeys(wanted)), fetching)
+        await _fetch(common, client, wanted, fetching)
 
     ask_imap(common, work)
 
@@ -235,32 +239,37 @@ def _needed(name: str, text: str) -> Sequence[str]:
         raise InvalidInput(f"{name}: {error.field}", error.reason) from None
 
 
-async def _fetch(common: Common, client: Imap, keys: Sequence[str], fetching: Fetching) -> None:
-    if not keys:
+async def _fetch(common: Common, client: Imap, wanted: Mapping[str, str | FileRow], fetching: Fetching) -> None:
+    """Fetch what is wanted, by its keys. A row whose key is none is one file that fails; a name is a mistake."""
+    if not wanted:
         return
     folder = client.config.data_dir
     if fetching.dry_run:
-        absent = [key for key in keys if not (folder / key).exists()]
+        absent = [key for key in wanted if not (folder / key).exists()]
         _print_keys(common, absent)
-        here = len(keys) - len(absent)
-        known = f"; {numbers.count(here)} are here, and would be compared with the archive's" if here else ""
+        here = len(wanted) - len(absent)
+        known = f"; {numbers.count(here)} here already" if here else ""
         note(common, f"{numbers.plural(len(absent), 'file')} would be fetched into {folder}{known}")
         return
-    tally = Tally({FILES: len(keys)}, opening="connecting")
-    done = await _transferred(common, client, keys, tally, fetching)
+    tally = Tally({FILES: len(wanted)}, opening="connecting")
+    done = await _transferred(common, client, wanted.values(), tally, fetching)
     _print_paths(common, done.paths, fetching)
-    there = sum(file.was_there for file in done)
-    known = f", {numbers.count(there)} of them here already" if there else ""
-    if done.paths:
+    there, count = sum(file.was_there for file in done), numbers.plural(len(done.paths), "file")
+    if there and there == len(done.paths):
+        note(common, f"{count}, here already")
+    elif done.paths:
+        known = f", {numbers.count(there)} of them here already" if there else ""
         size, took = numbers.size(done.fetched_bytes), numbers.duration(tally.elapsed_s)
-        note(common, f"{numbers.plural(len(done.paths), 'file')}{known}; {size} fetched in {took}")
+        note(common, f"{count}{known}; {size} fetched in {took}")
     _tell_failures(done.failed, len(done))
 
 
-async def _transferred(common: Common, client: Imap, keys: Sequence[str], tally: Tally, fetching: Fetching) -> Download:
+async def _transferred(
+    common: Common, client: Imap, wanted: Downloadable, tally: Tally, fetching: Fetching
+) -> Download:
     with _watched(common, tally, fetching) as (on_bytes, on_outcome):
         return await client.download(
-            keys, exists=fetching.exists, at_once=fetching.jobs, on_bytes=on_bytes, on_outcome=on_outcome
+            wanted, exists=fetching.exists, at_once=fetching.jobs, on_bytes=on_bytes, on_outcome=on_outcome
         )
 
 
@@ -317,7 +326,7 @@ def _reason(error: AuroraError) -> str:
             return reason_of(error)
 
 
-def sync(common: Common, asked: FileQuery, fetching: Fetching) -> None:
+def sync(common: Common, asked: FileQuery, fetching: Fetching, *, full: bool) -> None:
     """Bring the data directory up to date with a query."""
 
     async def work(client: Imap) -> None:
@@ -325,12 +334,12 @@ def sync(common: Common, asked: FileQuery, fetching: Fetching) -> None:
         with _watched(common, tally, fetching) as (on_bytes, on_outcome):
             done = await client.mirror(
                 asked, at_once=fetching.jobs, dry_run=fetching.dry_run, on_bytes=on_bytes, on_outcome=on_outcome,
-                on_planned=lambda count: tally.expect(FILES, count),
+                full=full, on_planned=lambda count: tally.expect(FILES, count),
             )  # fmt: skip
         here = f"; {numbers.count(done.present)} here already" if done.present else ""
         if fetching.dry_run:
-            _print_keys(common, done.would)
-            note(common, f"{numbers.plural(len(done.would), 'file')} would be fetched into {done.folder}{here}")
+            _print_keys(common, done.planned)
+            note(common, f"{numbers.plural(len(done.planned), 'file')} would be fetched into {done.folder}{here}")
             return
         _print_paths(common, (file.path for file in done.new if file.path is not None), fetching)
         if done.new:
@@ -356,16 +365,20 @@ def print_metakernel(
 
     async def work(client: Imap) -> Any:
         folder = client.config.data_dir / "imap" / "spice" if with_download else None
-        found = await client.metakernel(
-            start,
-            end,
-            file_types=types or None,
-            spice_path=str(folder) if folder else None,
-            require_coverage=require_coverage,
-        )
+        try:
+            found = await client.metakernel(
+                start,
+                end,
+                file_types=types or None,
+                spice_path=str(folder) if folder else None,
+                require_coverage=require_coverage,
+            )
+        except CoverageGaps as error:
+            _tell_gaps(common, error.gaps)
+            raise Failed("the range is not covered; shorten it, or leave --require-coverage away") from error
         if with_download:
             tally = Tally({FILES: len(found.keys)}, opening="connecting")
-            done = await _transferred(common, client, found.keys, tally, Fetching())
+            done = await _transferred(common, client, found, tally, Fetching())
             note(common, f"{numbers.plural(len(done.paths), 'kernel')} in {folder}")
             _tell_failures(done.failed, len(done))
         return found
@@ -378,8 +391,12 @@ def print_metakernel(
         note(common, f"{out} names {numbers.plural(len(found.names), 'kernel')}")
     else:
         click.echo(found.text, nl=not found.text.endswith("\n"))
-    for category, ranges in found.gaps.items():
-        parts = ", ".join(f"{gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M}" for gap in ranges)
+    _tell_gaps(common, found.gaps)
+
+
+def _tell_gaps(common: Common, gaps: Mapping[str, Sequence[TimeRange]]) -> None:
+    for category, ranges in gaps.items():
+        parts = ", ".join(f"{_minute(gap.start)} to {_minute(gap.end)}" for gap in ranges)
         note(common, f"no {category.removesuffix('_category').replace('_', ' ')} for {parts}")
 
 
@@ -387,13 +404,23 @@ def _number_of(gap: Gap) -> int:
     return len(gap.missing)
 
 
-_GAPS = (
+def _place(day: Any) -> str:
+    return f"no. {day}" if isinstance(day, int) else str(day)  # of a pointing, or a rotation
+
+
+_GAP_FIELDS = (
     Column("instrument", value=lambda gap: gap.product[0]),
-    Column("data_level", head="level", value=lambda gap: gap.product[1]),
+    Column("data_level", value=lambda gap: gap.product[1]),
     Column("descriptor", value=lambda gap: gap.product[2]),
     Column("first"),
     Column("last"),
     Column.number("missing", _number_of),
+)
+_GAPS = (
+    Column("product", value=lambda gap: " ".join(gap.product), fold_at=30),
+    Column("first", show=_place),
+    Column("last", show=_place),
+    Column.number("missing", _number_of, drop=1),
 )
 
 
@@ -403,8 +430,9 @@ def print_gaps(common: Common, asked: FileQuery, output: Output) -> None:
     gaps = found.gaps()
     count = numbers.plural(len(found), "file")
     empty = f"no gaps: {count}, one after the other" if len(found) else _nothing(found)
+    columns = _GAPS if output.is_table else _GAP_FIELDS
     output.print_records(
-        common, _GAPS, gaps, empty=empty, document=lambda gap: {one.name: one.value(gap) for one in _GAPS}
+        common, columns, gaps, empty=empty, document=lambda gap: {one.name: one.value(gap) for one in columns}
     )
     if gaps:
         note(common, f"{count} there, {numbers.count(sum(map(_number_of, gaps)))} missing")
@@ -416,6 +444,9 @@ def fetch_packets(
     """Fetch raw packets into files."""
     done = ask_imap(common, lambda client: client.download_packets(instrument, start, end, mode=mode, upload=upload))
     _print_paths(common, (file.path for file in done.new if file.path is not None), Fetching())
+    if not len(done):
+        note(common, "no such packets")
+        return
     size = numbers.size(sum(file.bytes or 0 for file in done.new))
     known = sum(file.status in ("same", "fewer") for file in done)
     there = f"; {numbers.count(known)} in the archive already" if known else ""
@@ -434,12 +465,11 @@ def upload(
 ) -> None:
     """Deliver files to the archive."""
     if dry_run:
-        keys = [_key_of(path.name) for path in paths]
-        missing = next((path for path in paths if not path.is_file()), None)
-        if missing is not None:
-            raise InvalidInput("FILE", f"{missing} is not there, or no file")
-        _print_keys(common, keys)
-        note(common, f"{numbers.plural(len(keys), 'file')} would be delivered")
+        with in_our_words(common):
+            parcels = run(look_at(paths))
+        _print_keys(common, [one.key for one in parcels])
+        size = numbers.size(sum(one.bytes for one in parcels))
+        note(common, f"{numbers.plural(len(parcels), 'file')} would be delivered, {size}")
         return
 
     async def work(client: Imap) -> Uploads:
@@ -454,8 +484,10 @@ def upload(
     there = sum(one.status == "exists" for one in done)
     known = f"; {numbers.count(there)} there already" if there else ""
     size = numbers.size(sum(one.bytes or 0 for one in sent))
-    if sent or there:
+    if sent:
         note(common, f"{numbers.plural(len(sent), 'file')} delivered, {size}{known}")
+    elif there:
+        note(common, f"nothing delivered{known}")
     failed = [(one.path.name, one.error) for one in done.failed if one.error is not None]
     if failed:
         print_failures(failed, head="FILE", say=_reason)

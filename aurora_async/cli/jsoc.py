@@ -10,9 +10,9 @@ import click
 
 from aurora_async.cli.exits import Common, Failed
 from aurora_async.cli.jsoc_client import address_of, ask_jsoc, jsoc_options
-from aurora_async.cli.jsoc_output import Output, format_option
 from aurora_async.cli.listing import Column, note
 from aurora_async.cli.options import EVENTS, FILE, Number, Section, confirm, yes_option
+from aurora_async.cli.output import Output, format_option
 
 if TYPE_CHECKING:
     from aurora_async.jsoc import AddressStatus, Jsoc

@@ -16,8 +16,8 @@ import click
 from aurora_async.cli.exits import Common, Failed, run
 from aurora_async.cli.fetching import print_failures
 from aurora_async.cli.jsoc_client import JsocAccess, ask_jsoc, in_our_words
-from aurora_async.cli.jsoc_output import Output
 from aurora_async.cli.listing import note, print_fields
+from aurora_async.cli.output import Output
 from aurora_async.cli.progress import shown
 from aurora_async.display import Tally, numbers
 from aurora_async.engine import Phase, RequestStatus

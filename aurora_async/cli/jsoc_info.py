@@ -13,8 +13,8 @@ import click
 
 from aurora_async.cli.exits import Common, Failed
 from aurora_async.cli.jsoc_client import ask_jsoc
-from aurora_async.cli.jsoc_output import Output
 from aurora_async.cli.listing import Column, Listing, print_fields, shown
+from aurora_async.cli.output import Output
 from aurora_async.display import numbers
 
 if TYPE_CHECKING:

@@ -36,14 +36,19 @@ class FileBody:
 
     @classmethod
     async def of(cls, path: Path | str) -> FileBody:
-        """Look at a file.
+        """Look at a file; errors are those of `at`."""
+        return await anyio.to_thread.run_sync(cls.at, path)
+
+    @classmethod
+    def at(cls, path: Path | str) -> FileBody:
+        """Look at a file. Blocks for a moment.
 
         Raises:
             InvalidInput: There is none, or it is no regular file.
         """
         path = Path(path)
         try:
-            found = await anyio.to_thread.run_sync(os.stat, path)
+            found = path.stat()
         except OSError as error:
             raise InvalidInput("path", f"{path} cannot be read: {error.strerror}") from error
         if not stat.S_ISREG(found.st_mode):

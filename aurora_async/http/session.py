@@ -64,8 +64,11 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
 _ERROR_BODY_BYTES = 1 << 16
 _RAW_BODY_BYTES = 1 << 20
+_LEAST_SECRET = 6
+"""Shorter ones are no credentials worth the name, and their letters are in every text."""
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _PERSONAL_HEADERS = frozenset({"x-aurorax-api-key", "x-api-key", "authorization", "cookie", "proxy-authorization"})
+_SIGNATURE = re.compile(r"(?:^|&)(?:x-amz-|x-goog-)?sig(?:nature)?=", re.IGNORECASE)
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[0-9A-Za-z._:%-]+")
 # Printable ASCII without what RFC 3986 never allows, every % followed by two digits: encoded already.
@@ -122,7 +125,7 @@ class Answer:
         """Decode the body, whatever its Content-Type says."""
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedAnswer(shown_url(self.url), "$", f"not JSON: {error}") from error
 
 
@@ -401,8 +404,7 @@ class Session:
         fixed = {}
         if base.user is not None:
             fixed["Authorization"] = basic_auth(base.user, base.password or "")
-        if self.config.api_key is not None:
-            fixed[self.config.api_key_header] = self.config.api_key
+        fixed |= self.config.credentials
         self._base_origin = origin_of(self._base)
         self._fixed = {self._base_origin: _checked(fixed)}
         self._added: dict[str, Mapping[str, str]] = {}  # replaced, never changed: whoever used one can tell
@@ -730,7 +732,7 @@ class Session:
             host.succeeded(gate, cuts)
             return reply
         try:
-            refusal = await _refusal(reply)
+            refusal = await _refusal(reply, _secrets(headers))
             _heed(refusal, host, gate, cuts)  # before the slot is given back, lest it be taken at once
         finally:
             reply.end()
@@ -849,7 +851,7 @@ class Session:
 
 def _is_signed(url: URL) -> bool:
     """True for a presigned link: its query is its credential, and stores refuse it together with any other."""
-    return "Signature=" in url.raw_query_string
+    return _SIGNATURE.search(url.raw_query_string) is not None
 
 
 def _are_named(ours: Mapping[str, str] | None, given: Mapping[str, str] | None) -> bool:
@@ -881,7 +883,13 @@ def _heed(refusal: HttpError, host: Host, gate: Gate, cuts: int) -> None:
         host.overloaded(gate, cuts, None if asked_s is None else min(asked_s, LONGEST_WAIT_S))
 
 
-async def _refusal(reply: _Reply) -> HttpError:
+def _secrets(headers: Mapping[str, str]) -> list[bytes]:
+    """Return the credentials among the headers of a request, which a service may quote."""
+    values = [value.rpartition(" ")[2] for name, value in headers.items() if name.lower() in _PERSONAL_HEADERS]
+    return [value.encode("utf-8", "surrogateescape") for value in values if len(value) >= _LEAST_SECRET]
+
+
+async def _refusal(reply: _Reply, secrets: Iterable[bytes]) -> HttpError:
     """Read what an error answer says."""
     response = reply.response
     headers = response.headers
@@ -891,6 +899,8 @@ async def _refusal(reply: _Reply) -> HttpError:
     with suppress(AuroraError):
         if (decoder := decoder_for(headers.get("Content-Encoding"), shown)) is not None:
             body = next(decoder.feed(body, _ERROR_BODY_BYTES), b"")
+    for secret in secrets:
+        body = body.replace(secret, b"***")
     asked_s = retry_after_s(headers.get("Retry-After"), datetime.now(UTC))
     return http_error(reply.method, shown, response.status, body, headers.get("Content-Type", ""), asked_s)
 

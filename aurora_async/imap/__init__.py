@@ -16,7 +16,6 @@ from aurora_async.imap.errors import (
 )
 from aurora_async.imap.filenames import (
     AncillaryName,
-    CadenceName,
     DependencyName,
     FileName,
     InvalidFileName,
@@ -64,7 +63,6 @@ __all__ = [
     "AncillaryFile",
     "AncillaryInput",
     "AncillaryName",
-    "CadenceName",
     "CatalogFile",
     "CoverageGaps",
     "DependencyName",

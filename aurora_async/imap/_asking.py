@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
-from aurora_async.errors import BadRequest, Forbidden, NotFound, Unauthorized
-from aurora_async.http import Answer, Session
+from aurora_async.errors import AuroraError, BadRequest, Forbidden, HttpError, NotFound, Unauthorized
+from aurora_async.http import Answer, Session, shown_url
 from aurora_async.http.session import Lane
 from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.errors import NotAllowed, NotIdentified, NotOffered, QueryRefused
 
-__all__ = ["ask", "explained"]
+__all__ = ["LINKS", "ask", "explained", "is_of_link", "meaning_of"]
+
+LINKS = 3
+"""How many links to a file are asked for, one after the other, before the store's refusal is believed."""
+_LINK_REFUSED = frozenset({400, 401, 403})
 
 
 async def ask(
@@ -46,15 +51,35 @@ async def ask(
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Make of the errors that any service may answer with those that say what to do about them here."""
+    """Raise what errors mean, in their place."""
     try:
         yield
-    except BadRequest as error:
-        if error.status != 400:
+    except HttpError as error:
+        meaning = meaning_of(error)
+        if meaning is error:
             raise
-        raise QueryRefused(error.url, error.detail or "it gives no reason") from error
-    except (Unauthorized, Forbidden, NotFound) as error:
-        kind = {401: NotIdentified, 403: NotAllowed}.get(error.status, NotOffered)
-        told = kind(*error.args)
-        told.body = error.body
-        raise told from error
+        raise meaning from error
+
+
+def meaning_of(error: HttpError) -> AuroraError:
+    """Return, of an error that any service may answer with, the one that says what to do about it here; else itself."""
+    match error:
+        case BadRequest(status=400):
+            return QueryRefused(error.url, error.detail or "it gives no reason")
+        case Unauthorized():
+            return error.become(NotIdentified)
+        case Forbidden():
+            return error.become(NotAllowed)
+        case NotFound():
+            return error.become(NotOffered)
+    return error
+
+
+def is_of_link(error: AuroraError, url: str) -> bool:
+    """Whether a store refused the link that the service gives for `url`, and not the service itself: a new one may do.
+
+    The service may redirect to another host of its own, but not to another path.
+    """
+    if not isinstance(error, HttpError) or error.status not in _LINK_REFUSED:
+        return False
+    return urlsplit(error.url).path != urlsplit(shown_url(url)).path

@@ -201,7 +201,7 @@ def write_kernel(type: str, parts: Mapping[str, Any], ending: str | None = None)
     """
     kinds = [kind for kind in KERNEL_KINDS if kind.type == type]
     if not kinds:
-        raise InvalidInput("type", f"{type!r} is none of {', '.join(KERNEL_TYPES)}")
+        raise InvalidInput("type", f"{type!r} is not one of {', '.join(KERNEL_TYPES)}")
     for kind in kinds:
         fits = kind.fields.keys() - kind.optional <= parts.keys() <= kind.fields.keys()
         if fits and (ending is None or kind.form.endswith(f".{ending}")):

@@ -14,10 +14,10 @@ from typing import Protocol, TypeVar
 import anyio
 import attrs
 
-from aurora_async.errors import AuroraError, MaintenanceMode, ReadTimeout, ServerError, raise_bare
+from aurora_async.errors import AuroraError, MaintenanceMode, MalformedAnswer, ReadTimeout, ServerError, raise_bare
 from aurora_async.http.retry import is_worth_repeating
 
-__all__ = ["Days", "Ingested", "in_parts", "is_too_much", "patiently"]
+__all__ = ["Days", "Ingested", "in_parts", "is_too_much", "patiently", "readably"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ T = TypeVar("T")
 FIRST_DAY = date(2024, 1, 1)
 """Nothing came before, so nothing is gained by halving what lies there; an open range reaches back beyond it anyway."""
 AT_ONCE = 4
+_TRIES = 3
 _DAY = timedelta(days=1)
 
 
@@ -144,3 +145,18 @@ async def patiently(exchange: Callable[[bool], Awaitable[T]], *, patient: bool) 
             if by_size or not is_worth_repeating(error, method="GET", repeat=True):
                 raise
     return await exchange(True)
+
+
+async def readably(read: Callable[[], Awaitable[T]]) -> T:
+    """Ask and read, and do so again where nothing can be read of what came: a proxy may have cut it, and ended it well.
+
+    What is wrong in one place of it would be wrong again.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return await read()
+        except MalformedAnswer as error:
+            if error.where != "$":
+                raise
+            logger.debug("%s; asking again", error)
+    return await read()

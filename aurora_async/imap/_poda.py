@@ -6,7 +6,6 @@ It reads queries by itself, in a notation of its own (`?time>=…&time<…&proje
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -17,6 +16,7 @@ import anyio
 import attrs
 
 from aurora_async.errors import (
+    AuroraError,
     ConnectionLost,
     IncompleteBody,
     InvalidInput,
@@ -26,10 +26,12 @@ from aurora_async.errors import (
     raise_bare,
 )
 from aurora_async.http import Body, Session, shown_url
+from aurora_async.imap._ccsds import PacketWalk
+from aurora_async.imap._pieces import Piece
 from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.vocabulary import APIDS
 from aurora_async.times import TimeLike, TimeRange
-from aurora_async.transfer.sink import PartFile, pump, refuse_other_length
+from aurora_async.transfer.sink import pump, refuse_other_length
 
 __all__ = ["SYSTEMS", "LoginRefused", "PacketService", "Window", "all_of"]
 
@@ -55,7 +57,10 @@ _PACKETS = "project(packet)"
 class LoginRefused(Unauthorized):
     """401 of the packet service, which has logins of its own."""
 
-    hint = "give a login of the packet service (webpoda_token= or IMAP_WEBPODA_TOKEN): base64 of user:password"
+    hint = (
+        "give a login of the packet service (webpoda_token=, --webpoda-token or IMAP_WEBPODA_TOKEN): base64 of "
+        "user:password"
+    )
 
 
 @attrs.frozen
@@ -131,7 +136,7 @@ class PacketService:
             why = " (data of other missions at L1)" if instrument == "l1const" else ""
             raise InvalidInput("instrument", f"{instrument!r}{why} has no packets; those that have: {', '.join(APIDS)}")
         if system not in SYSTEMS:
-            raise InvalidInput("system", f"{system!r} is none of {', '.join(SYSTEMS)}")
+            raise InvalidInput("system", f"{system!r} is not one of {', '.join(SYSTEMS)}")
         if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
             raise InvalidInput("at_once", f"{at_once!r} is not a positive whole number")
         asked = APIDS[instrument] if apids is None else tuple(apids)
@@ -148,24 +153,30 @@ class PacketService:
 
     async def times(self, window: Window) -> list[list[datetime]]:
         """Return the spacecraft times of what was received on Earth in a window, by APID."""
-        return await self._each("txt", f"{window.query('ert')}&{_TIMES}", _read_times)
+        return await self._each("txt", f"{window.query('ert')}&{_TIMES}", lambda apid, body: _read_times(body))
 
     async def packets(self, window: Window) -> list[bytes]:
         """Return what was sent in a window, by APID, in memory."""
         return await self._each("bin", f"{window.query('time')}&{_PACKETS}", _read_packets)
 
-    async def save(self, apid: int, window: Window, part: PartFile) -> None:
-        """Write what was sent in a window into a part file, whatever was in it before."""
+    async def save(self, apid: int, window: Window, piece: Piece) -> None:
+        """Write what was sent in a window into a file, whatever was in it before."""
 
-        async def use(body: Body) -> None:
-            _refuse_page(body)
-            await part.run(_start_over, part)
-            received = await pump(body.chunks(), part, lambda batch: (batch,))
-            refuse_other_length(received, body.length, shown_url(body.url), part.target)
+        async def use(apid: int, body: Body) -> None:
+            walk = PacketWalk(shown_url(body.url), apid)
+
+            def checked(batch: bytes) -> tuple[bytes]:
+                walk.feed(batch)
+                return (batch,)
+
+            await piece.run(piece.start_over)
+            received = await pump(body.chunks(), piece, checked)
+            refuse_other_length(received, body.length, shown_url(body.url), piece.target)
+            walk.finish()
 
         await self._read(apid, "bin", f"{window.query('time')}&{_PACKETS}", use)
 
-    async def _each(self, ending: str, query: str, use: Callable[[Body], Awaitable[T]]) -> list[T]:
+    async def _each(self, ending: str, query: str, use: Callable[[int, Body], Awaitable[T]]) -> list[T]:
         found: dict[int, T] = {}
 
         async def one(apid: int) -> None:
@@ -174,8 +185,11 @@ class PacketService:
         await all_of(partial(one, apid) for apid in self.apids)
         return [found[apid] for apid in self.apids]
 
-    async def _read(self, apid: int, ending: str, query: str, use: Callable[[Body], Awaitable[T]]) -> T:
-        """Ask for one APID, and all over again when its body is cut: the service has no ranges."""
+    async def _read(self, apid: int, ending: str, query: str, use: Callable[[int, Body], Awaitable[T]]) -> T:
+        """Ask for one APID, and all over again when its body is cut: the service has no ranges.
+
+        What is no answer to the question is asked for once more: it may be of a proxy, and of that moment.
+        """
         url = self.url(apid, ending, query)
         headers = {"Authorization": f"Basic {self.config.webpoda_token}"}
         waits = self.session.retry_policy.waits()
@@ -186,30 +200,34 @@ class PacketService:
                 try:
                     async with self.session.open("GET", url, headers=headers) as body:
                         try:
-                            return await use(body)
+                            _refuse_other_answer(body)
+                            return await use(apid, body)
                         except (ConnectionLost, IncompleteBody, ReadTimeout) as error:
-                            cut = error
+                            failed: AuroraError = error
+                        except MalformedAnswer as error:
+                            failed, tries_left = error, min(tries_left, 1)
                 except Unauthorized as error:
-                    refused = LoginRefused(*error.args)
-                    refused.body = error.body
-                    raise refused from error
+                    raise error.become(LoginRefused) from error
             left_s = anyio.current_effective_deadline() - anyio.current_time()
-            wait_s = self.session.retry_policy.wait_s(cut, next(waits), left_s) if tries_left > 0 else None
+            wait_s = self.session.retry_policy.wait_s(failed, next(waits), left_s) if tries_left > 0 else None
             if wait_s is None:
-                raise cut
-            logger.debug("%s; trying again in %.2f s", cut, wait_s)
+                raise failed
+            logger.debug("%s; trying again in %.2f s", failed, wait_s)
             await anyio.sleep(wait_s)
 
 
-async def _read_packets(body: Body) -> bytes:
-    _refuse_page(body)
-    packets = b"".join([chunk async for chunk in body.chunks()])
-    refuse_other_length(len(packets), body.length, shown_url(body.url), None)
-    return packets
+async def _read_packets(apid: int, body: Body) -> bytes:
+    walk = PacketWalk(shown_url(body.url), apid)
+    chunks = []
+    async for chunk in body.chunks():
+        walk.feed(chunk)
+        chunks.append(chunk)
+    refuse_other_length(sum(map(len, chunks)), body.length, shown_url(body.url), None)
+    walk.finish()
+    return b"".join(chunks)
 
 
 async def _read_times(body: Body) -> list[datetime]:
-    _refuse_page(body)
     times: list[datetime] = []
     async for number, line in _lines(body):
         try:
@@ -235,14 +253,10 @@ async def _lines(body: Body) -> AsyncIterator[tuple[int, bytes]]:
         yield number + 1, rest.strip()
 
 
-def _refuse_page(body: Body) -> None:
-    """Raise where a page came instead of data: that of a login, or of a proxy."""
+def _refuse_other_answer(body: Body) -> None:
+    """Raise where something else came than data: a page, of a login or a proxy, or a status without an answer."""
+    if body.status != 200:
+        raise MalformedAnswer(shown_url(body.url), "status", f"{body.status} came, and only 200 says what there is")
     kind = body.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind in ("text/html", "application/xhtml+xml"):
         raise MalformedAnswer(shown_url(body.url), "Content-Type", f"a page came ({kind}) and no packets")
-
-
-def _start_over(part: PartFile) -> None:
-    os.ftruncate(part.fd, 0)
-    os.lseek(part.fd, 0, os.SEEK_SET)
-    part.written_bytes = 0

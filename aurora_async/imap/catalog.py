@@ -2,12 +2,14 @@
 
 The service answers in pages that are cut anew for each question, so that rows move from one to the next when files come
 or go in between: each page is asked for with the last row of the one before, and when that is not where it was, the
-next question goes back until it meets rows it knows. What the service cannot answer at once is asked part by part
-(`_parts`), at last instrument by instrument, and the parts are ranked again together.
+next question goes back until it meets rows it knows. A page that comes again is of a server, or of a cache before it,
+that does not look at the offset, and is asked for everything at once. What the service cannot answer at once is asked
+part by part (`_parts`), at last instrument by instrument, and the parts are ranked again together.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -17,11 +19,12 @@ from functools import partial
 import attrs
 
 from aurora_async.errors import AuroraError
-from aurora_async.http import Answer, Session
+from aurora_async.http import Session
 from aurora_async.imap._asking import ask
-from aurora_async.imap._parts import Days, in_parts, is_too_much, patiently
+from aurora_async.imap._parts import Days, in_parts, is_too_much, patiently, readably
 from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.errors import QueryRefused
+from aurora_async.imap.filenames import compact
 from aurora_async.imap.latest import highest_major, latest
 from aurora_async.imap.models import CatalogFile, LegacyFile
 from aurora_async.imap.query import FileQuery
@@ -29,6 +32,8 @@ from aurora_async.imap.vocabulary import INSTRUMENTS
 from aurora_async.imap.wire import decode_catalog
 
 __all__ = ["Catalog", "rows"]
+
+logger = logging.getLogger(__name__)
 
 PAGE_ROWS = 5000
 """Some 2 MB; beyond 6 MB the service fails."""
@@ -77,21 +82,18 @@ class Catalog:
         days = Days.of(query)
         if not _is_put_together(query):
             can_be_less = days.are_many or query.instrument is None
-            async with aclosing(self._pages(query, days, patient=not can_be_less)) as pages:
-                while failed is None:
-                    try:
-                        page = await anext(pages)
-                    except StopAsyncIteration:
-                        return
-                    except AuroraError as error:
-                        if not (can_be_less and is_too_much(error)):
-                            raise
-                        failed = error
-                    else:
+            try:
+                async with aclosing(self._pages(query, days, patient=not can_be_less)) as pages:
+                    async for page in pages:
                         for row in page:
                             if _takes(query, row):
                                 seen.add(row.key)
                                 yield row
+                return
+            except AuroraError as error:
+                if not (can_be_less and is_too_much(error)):
+                    raise
+                failed = error
         for row in await self._put_together(query, failed):
             if row.key not in seen:
                 yield row
@@ -142,9 +144,11 @@ class Catalog:
         """Yield the rows, each once, in the service's order, page by page."""
         params = _params(query, days)
         seen: set[str] = set()
+        begun: set[str] = set()
+        """The first rows of pages, since one of them had something new."""
         offset, step = 0, 1
         while True:
-            rows = await self._page(params, query.table, offset, patient)
+            rows, is_last = await self._page(params, query.table, offset, patient)
             if offset and (not rows or rows[0].key not in seen):
                 # Files before it went away, and what moved up has not been seen: back, until a row is known.
                 offset, step = max(0, offset - step), 2 * step
@@ -152,29 +156,41 @@ class Catalog:
             fresh = {row.key: row for row in rows if row.key not in seen}
             seen.update(fresh)
             yield list(fresh.values())
-            if not self._has_pages or len(rows) < self._page_rows:
+            if is_last:
                 return
+            if fresh:
+                begun.clear()
+            elif rows[0].key in begun:
+                logger.info("%s repeats a page, whatever the offset; asking for all at once", self._config.service_url)
+                self._has_pages, offset = False, 0
+                continue
+            begun.add(rows[0].key)
             offset, step = offset + len(rows) - 1, 1
 
-    async def _page(self, params: dict[str, str], table: str, offset: int, patient: bool) -> list[CatalogFile]:
+    async def _page(
+        self, params: dict[str, str], table: str, offset: int, patient: bool
+    ) -> tuple[list[CatalogFile], bool]:
+        """Return the rows from an offset on, and whether none come behind them."""
         if self._has_pages:
             page = params | {"offset": str(offset), "limit": str(self._page_rows)}
             try:
-                rows = decode_catalog(await self._ask(page, patient), table)
+                rows = await self._ask(page, table, patient)
             except QueryRefused as error:
                 if _NO_PAGES.match(error.reason) is None:
                     raise
             else:
-                self._has_pages = len(rows) <= self._page_rows  # one that does not heed the limit has told all
-                return rows
+                if len(rows) > self._page_rows:  # one that does not heed the limit has told all
+                    self._has_pages = False
+                return rows, len(rows) != self._page_rows
             self._has_pages = False
-        return decode_catalog(await self._ask(params, patient), table)
+        return await self._ask(params, table, patient), True
 
-    async def _ask(self, params: dict[str, str], patient: bool) -> Answer:
-        return await patiently(
-            lambda repeat: ask(self._session, self._config, "query", params, repeat=repeat, lane="body"),
-            patient=patient,
-        )
+    async def _ask(self, params: dict[str, str], table: str, patient: bool) -> list[CatalogFile]:
+        async def exchange(repeat: bool) -> list[CatalogFile]:
+            answer = await ask(self._session, self._config, "query", params, repeat=repeat, lane="body")
+            return decode_catalog(answer, table)
+
+        return await readably(partial(patiently, exchange, patient=patient))
 
 
 def _params(query: FileQuery, days: Days) -> dict[str, str]:
@@ -191,10 +207,10 @@ def _params(query: FileQuery, days: Days) -> dict[str, str]:
         "instrument": query.instrument,
         "data_level": query.data_level,
         "descriptor": query.descriptor,
-        "start_date": _yyyymmdd(query.start_date),
-        "end_date": _yyyymmdd(query.end_date),
-        "ingestion_start_date": _yyyymmdd(days.first),
-        "ingestion_end_date": _yyyymmdd(days.last),
+        "start_date": query.start_date,
+        "end_date": query.end_date,
+        "ingestion_start_date": days.first,
+        "ingestion_end_date": days.last,
         "repointing": query.repointing,
         "version": version,
         "major_version": major,
@@ -202,11 +218,11 @@ def _params(query: FileQuery, days: Days) -> dict[str, str]:
         "extension": query.extension,
         "latest": "true" if is_latest else None,
     }
-    return {name: str(value) for name, value in found.items() if value is not None}
-
-
-def _yyyymmdd(day: date | None) -> str | None:
-    return None if day is None else day.isoformat().replace("-", "")
+    return {
+        name: compact(value) if isinstance(value, date) else str(value)
+        for name, value in found.items()
+        if value is not None
+    }
 
 
 def _of_major(query: FileQuery, major: int) -> FileQuery:

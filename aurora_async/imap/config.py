@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import attrs
 
-from aurora_async.config import Config, Limits
+from aurora_async.config import Config, Limits, clean_url, secret, shown_base_url
 from aurora_async.errors import InvalidInput
-from aurora_async.http import shown_url
 
 __all__ = ["IMAP_URL", "ImapConfig"]
 
@@ -33,20 +32,6 @@ _VARIABLES = {
 }
 
 
-def _checked_url(url: str) -> str:
-    return Config(base_url=url).base_url  # the rules for addresses are those of every client
-
-
-def _checked_token(value: str | None, instance: object, field: attrs.Attribute[Any]) -> str | None:
-    """Drop the line break that a token read from a file ends in; none at all is None. Never quotes it."""
-    if value is not None and not isinstance(value, str):
-        raise InvalidInput(field.name, f"must be a text, not a {type(value).__name__}")
-    value = (value or "").strip()
-    if not (value.isascii() and value.isprintable()):
-        raise InvalidInput(field.name, "holds characters that no token has")
-    return value or None
-
-
 def _folder(value: str | Path | None) -> Path:
     if value is None:
         return Path.cwd() / "data"
@@ -55,35 +40,32 @@ def _folder(value: str | Path | None) -> Path:
     return Path(value).absolute()
 
 
-def _token() -> Any:
-    return attrs.field(
-        default=None,
-        converter=attrs.Converter(_checked_token, takes_self=True, takes_field=True),
-        repr=lambda token: "None" if token is None else "***",
-    )
-
-
 @attrs.frozen(kw_only=True)
 class ImapConfig(Config):
     """Everything an IMAP client can be told. A key or a token shows all files, without one there are the released."""
 
-    api_key_header: ClassVar[str] = "x-api-key"
-
-    base_url: str = attrs.field(default=IMAP_URL, converter=_checked_url, repr=lambda url: repr(shown_url(url)))
+    base_url: str = attrs.field(default=IMAP_URL, converter=clean_url, repr=shown_base_url)
     """Of the service, with or without one of its prefixes."""
     limits: Limits = attrs.field(factory=lambda: Limits(body_connections=16))
     data_dir: Path = attrs.field(default=None, converter=_folder)
     """Where files go and are looked for, in the folders that the service has; by default `data` where one is now."""
-    access_token: str | None = _token()
+    access_token: str | None = secret()
     """Of LASP's login, which is sent when there is no key."""
-    webpoda_token: str | None = _token()
+    webpoda_token: str | None = secret()
     """Base64 of `user:password`, for the raw packets."""
     webpoda_url: str | None = attrs.field(
         default=None,
-        converter=attrs.converters.optional(_checked_url),
-        repr=lambda url: repr(url and shown_url(url)),
+        converter=attrs.converters.optional(clean_url),
+        repr=lambda url: repr(None) if url is None else shown_base_url(url),
     )
     """Of the packet service, where it is not the usual one; see `packets_url`."""
+
+    @property
+    def credentials(self) -> Mapping[str, str]:
+        """The headers that tell the service who asks: the key, else the token."""
+        if self.api_key is not None:
+            return {"x-api-key": self.api_key}
+        return {} if self.access_token is None else {"Authorization": f"Bearer {self.access_token}"}
 
     @property
     def root_url(self) -> str:
@@ -106,11 +88,12 @@ class ImapConfig(Config):
 
     @property
     def packets_url(self) -> str:
-        """The address of the packet service: LASP's for the mission's own servers, for others the one beside them."""
+        """The address of the packet service: LASP's, which alone may see its login; of a local service, its own."""
         if self.webpoda_url is not None:
             return self.webpoda_url
         host = urlsplit(self.base_url).hostname or ""
-        return WEBPODA_URL if f".{host}".endswith(".imap-mission.com") else f"{self.root_url}/poda/dap2/apids"
+        is_local = host == "localhost" or host == "::1" or host.startswith("127.")
+        return f"{self.root_url}/poda/dap2/apids" if is_local else WEBPODA_URL
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **changes: object) -> Self:

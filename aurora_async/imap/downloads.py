@@ -1,4 +1,4 @@
-"""Files of the archive, brought into the folders that they have there: each whole and the server's, or not there.
+"""Files of the service, brought into the folders that they have there: each whole and the server's, or not there.
 
 The service redirects every download to a presigned link, which dies after a time. So a link is never kept: each try
 asks for the file by its key, and goes on where the last one stopped. What a link refuses is asked for once more.
@@ -6,6 +6,7 @@ asks for the file by its key, and goes on where the last one stopped. What a lin
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path, PurePath
@@ -18,11 +19,12 @@ from aurora_async.display.numbers import plural, size
 from aurora_async.engine.deadline import Deadline
 from aurora_async.errors import AuroraError, HttpError, InvalidInput, MalformedAnswer
 from aurora_async.http import Session, shown_url
-from aurora_async.imap._asking import explained
+from aurora_async.imap._asking import LINKS, is_of_link, meaning_of
+from aurora_async.imap._beginnings import refuse_other
 from aurora_async.imap.catalog import Catalog
 from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.errors import LinkExpired, NoSuchFile, NotReleased
-from aurora_async.imap.filenames import FileName, HasKey, key_of
+from aurora_async.imap.filenames import FileName, key_of
 from aurora_async.imap.inputs import ProcessingInputs
 from aurora_async.imap.models import FileRow, Metakernel
 from aurora_async.imap.query import FileQuery, SpiceQuery
@@ -43,14 +45,12 @@ __all__ = [
     "download_url",
     "find_files",
     "folder_of",
+    "size_of",
 ]
 
-_LINKS = 3
-"""How many links are asked for, one after the other, before the store's refusal is believed."""
-_LINK_REFUSED = frozenset({400, 401, 403})
+_CONTENT_RANGE = re.compile(r"bytes 0-0/(\d+)")
 
-
-Named: TypeAlias = str | PurePath | HasKey
+Named: TypeAlias = str | PurePath | FileName | FileRow
 Query: TypeAlias = FileQuery | SpiceQuery
 _Some: TypeAlias = Named | Query | ProcessingInputs | Metakernel
 Downloadable: TypeAlias = _Some | Iterable[_Some] | AsyncIterable[_Some]
@@ -129,36 +129,17 @@ async def download_files(
     on_bytes: OnBytes | None = None,
     deadline_s: float | None = None,
 ) -> Download:
-    """Fetch files into their folders below `folder`, and return what became of each.
-
-    One that fails does not stop the others; a disk that is full stops all that have not begun.
-
-    Args:
-        session: Borrowed.
-        config: Where the service is, and the folder when none is given.
-        what: Keys, names, rows, a query or the inputs of a job; a file that is named twice is fetched once.
-        folder: The data directory; the archive's folders (`imap/mag/l2/2026/04/…`) are made in it.
-        exists: What a file that is there already means: see `FetchOptions.exists`.
-        at_once: How many are fetched at one moment; the limits of `config` hold as well.
-        on_outcome: Told of each file when it is over.
-        on_bytes: Told of which key how many bytes are here, and of how many (None where that is not known yet).
-        deadline_s: Seconds for all of it; what has come by then is kept.
-
-    Raises:
-        InvalidInput: Something is no name of a file, or leads out of the folder. Nothing was sent.
-        TargetNotWritable: The folder cannot be made or written.
-        DeadlineExceeded: Time ran out.
-    """
+    """Fetch files into their folders below `folder`, and return what became of each; see `Imap.download`."""
     options = FetchOptions(exists=exists)
     folder = folder_of(config, folder)
     with Deadline(deadline_s).scope(f"downloading into {folder}"):
         files = {one.key: one for one in await _asked_for(session, config, what)}
         run = _Run(config, files, on_outcome)
-        wanted = [File(url=download_url(config, one.key), name=one.key) for one in files.values() if one.ok]
+        wanted = [_file(config, one.key, folder) for one in files.values() if one.ok]
         if wanted:
             await ensure_writable(folder / ".aurora-probe")
         for refused in [one for one in files.values() if not one.ok]:
-            run.tell(refused)
+            run.end(refused)
         fetcher = Fetcher(session, options)
         while wanted:
             by_key = None if on_bytes is None else partial(_by_key, on_bytes, wanted)
@@ -174,18 +155,18 @@ class _Run:
     config: ImapConfig
     files: dict[str, DownloadedFile]
     on_outcome: OnOutcome | None
-    links_left: int = _LINKS - 1
+    links_left: int = LINKS - 1
     expired: list[File] = attrs.field(factory=list)
 
     def note(self, outcome: FetchOutcome) -> None:
         """A file is over, unless it was only its link that was."""
         error = outcome.error
-        if self.links_left and isinstance(error, HttpError) and _is_of_link(error, outcome.file.url):
+        if self.links_left and error is not None and is_of_link(error, outcome.file.url):
             self.expired.append(outcome.file)
         else:
-            self.tell(_told(outcome, self.config))
+            self.end(_downloaded(outcome, self.config))
 
-    def tell(self, file: DownloadedFile) -> None:
+    def end(self, file: DownloadedFile) -> None:
         """A file is over."""
         self.files[file.key] = file
         if self.on_outcome is not None:
@@ -212,7 +193,31 @@ def folder_of(config: ImapConfig, folder: Path | str | None) -> Path:
 
 def download_url(config: ImapConfig, key: str) -> str:
     """Return the address that redirects to a file."""
-    return f"{config.service_url}/download/{quote(key)}"
+    # Without user and password, which are for the session to send: this address is shown, and noted with files.
+    return f"{shown_url(config.service_url)}/download/{quote(key)}"
+
+
+async def size_of(session: Session, config: ImapConfig, key: str) -> int | None:
+    """Return how long a file of the service is; None where nobody says it.
+
+    Raises:
+        NotFound: The service has none of this key.
+        Forbidden: It does not show it.
+    """
+    try:
+        # One byte: a HEAD would be refused by the link it is redirected to, which is signed for GET alone.
+        async with session.open("GET", download_url(config, key), headers={"Range": "bytes=0-0"}) as body:
+            match = _CONTENT_RANGE.fullmatch(body.headers.get("Content-Range", ""))
+            return body.length if match is None else int(match[1])
+    except HttpError as error:
+        if error.status != 416:
+            raise
+        return 0  # an empty file has no first byte
+
+
+def _file(config: ImapConfig, key: str, folder: Path) -> File:
+    url = download_url(config, key)
+    return File(url=url, name=key, check=partial(refuse_other, url, folder / key))
 
 
 def _by_key(on_bytes: OnBytes, files: list[File], index: int, come: int, total: int | None) -> None:
@@ -220,14 +225,14 @@ def _by_key(on_bytes: OnBytes, files: list[File], index: int, come: int, total: 
 
 
 async def _asked_for(session: Session, config: ImapConfig, what: Downloadable) -> list[DownloadedFile]:
-    """Return the keys of what is asked for, in order; an error with those that the catalogue should not have told."""
+    """Return the keys of what is asked for, in order; an error with those that the catalogue should not have."""
     if isinstance(what, FileQuery | SpiceQuery):
         what = await find_files(session, config, what)
     elif isinstance(what, Metakernel):
         what = what.keys
     elif isinstance(what, ProcessingInputs):
         what = what.keys()
-    elif isinstance(what, str | PurePath | HasKey):
+    elif isinstance(what, str | PurePath | FileName | FileRow):
         return [_asked(what)]
     if isinstance(what, AsyncIterable):
         what = [one async for one in what]
@@ -242,21 +247,16 @@ def _asked(what: Named) -> DownloadedFile:
         key = key_of(what)
         # What we keep ourselves lies in such folders.
         if hidden := next((part for part in key.split("/") if part.startswith(".")), None):
-            raise InvalidInput("key", f"{key!r} leads into {hidden!r}, and no folder of the archive is called that")
+            raise InvalidInput("key", f"{key!r} leads into {hidden!r}, and no folder of the service is called that")
     except InvalidInput as error:
         if not is_row:
             raise
-        told = str(getattr(what, "key", what))
-        return DownloadedFile(key=told, error=MalformedAnswer("the catalogue", "$.file_path", error.reason))
+        key = str(getattr(what, "key", what))
+        return DownloadedFile(key=key, error=MalformedAnswer("the catalogue", "$.file_path", error.reason))
     return DownloadedFile(key=key)
 
 
-def _is_of_link(error: HttpError, url: str) -> bool:
-    """Whether the store refused, and not the service: a link that is over, and not a file that is not for us."""
-    return error.status in _LINK_REFUSED and error.url != shown_url(url)
-
-
-def _told(outcome: FetchOutcome, config: ImapConfig) -> DownloadedFile:
+def _downloaded(outcome: FetchOutcome, config: ImapConfig) -> DownloadedFile:
     url, key, got = outcome.file.url, str(outcome.file.name), outcome.fetched
     if got is None:
         assert outcome.error is not None
@@ -267,17 +267,13 @@ def _told(outcome: FetchOutcome, config: ImapConfig) -> DownloadedFile:
 
 
 def _refined(error: AuroraError, key: str, url: str, config: ImapConfig) -> AuroraError:
-    """Return what an error means for a file of the archive."""
+    """Return what an error means for a file of the service."""
     if not isinstance(error, HttpError):
         return error
-    if _is_of_link(error, url):
+    if is_of_link(error, url):
         return LinkExpired.of(error, key)
     if error.status == 404:
         return NoSuchFile.of(error, key)
     if error.status == 403 and not config.is_authenticated:
         return NotReleased.of(error, key)
-    try:
-        with explained():
-            raise error
-    except AuroraError as told:
-        return told
+    return meaning_of(error)

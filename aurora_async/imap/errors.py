@@ -32,6 +32,8 @@ from aurora_async.errors import BadRequest, Conflict, Forbidden, HttpError, Inva
 from aurora_async.times import TimeRange, to_wire
 
 __all__ = [
+    "API_KEY",
+    "CREDENTIALS",
     "AlreadyExists",
     "CoverageGaps",
     "LinkExpired",
@@ -43,7 +45,9 @@ __all__ = [
     "QueryRefused",
 ]
 
-_CREDENTIALS = "an API key (api_key=, --api-key or IMAP_API_KEY) or a token (access_token=, IMAP_ACCESS_TOKEN)"
+API_KEY = "an API key (api_key=, --api-key or IMAP_API_KEY)"
+CREDENTIALS = f"{API_KEY} or a token (access_token= or IMAP_ACCESS_TOKEN)"
+"""How to be somebody that the service knows."""
 
 
 class QueryRefused(InvalidQuery):
@@ -61,7 +65,7 @@ class QueryRefused(InvalidQuery):
 class NotIdentified(Unauthorized):
     """401: the service wants a key or a token here, or does not accept the one it got."""
 
-    hint = f"give {_CREDENTIALS} that is valid for this server"
+    hint = f"give {CREDENTIALS} that is valid for this server"
 
 
 class NotAllowed(Forbidden):
@@ -73,7 +77,7 @@ class NotAllowed(Forbidden):
 class NotOffered(NotFound):
     """404: this server has no such operation, or not without a key."""
 
-    hint = f"the server may lack this operation, or offer it only to {_CREDENTIALS}"
+    hint = f"the server may lack this operation, or offer it only to those with {CREDENTIALS}"
 
 
 class _OfFile(HttpError):
@@ -96,15 +100,13 @@ class _OfFile(HttpError):
     @classmethod
     def of(cls, error: HttpError, key: str) -> Self:
         """Return what `error` means for the file `key`."""
-        made = cls(error.method, error.url, error.status, error.code, error.detail, error.retry_after_s, key)
-        made.body = error.body
-        return made
+        return error.become(cls, key)
 
 
 class NotReleased(_OfFile, Forbidden):
     """The file `key` is there and not public yet."""
 
-    hint = f"files that are not released want {_CREDENTIALS}"
+    hint = f"files that are not released want {CREDENTIALS}"
 
 
 class LinkExpired(_OfFile, Forbidden):

@@ -22,7 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePath
-from typing import Any, ClassVar, NoReturn, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, ClassVar, NoReturn, Protocol, Self, TypeVar
 
 import attrs
 
@@ -38,7 +38,6 @@ from aurora_async.imap.vocabulary import (
 
 __all__ = [
     "AncillaryName",
-    "CadenceName",
     "DayLike",
     "DependencyName",
     "FileName",
@@ -50,6 +49,7 @@ __all__ = [
     "ScienceName",
     "SpiceName",
     "Version",
+    "compact",
     "key_of",
     "parse_name",
     "to_day",
@@ -62,6 +62,8 @@ _LEGACY_VERSION = re.compile(r"v\d\d-\d\d", re.ASCII)
 _DAY = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)", re.ASCII)
 _EIGHT_DIGITS = re.compile(r"\d{8}", re.ASCII)
 _MOST_NUMBER = 99999
+_MOST_KEY_BYTES = 1024
+"""Of the store behind the service. A path of thousands of folders is more than the system's own functions bear."""
 
 _PRODUCT = re.compile(
     r"""imap_(?P<instrument>[^_]+)_(?P<data_level>[^_]+)_(?P<descriptor>[^_]+)_(?P<start_date>\d{8})
@@ -115,7 +117,7 @@ class Version:
         """Read `v001.0008` or `v012`."""
         match = _VERSION.fullmatch(text) if isinstance(text, str) else None
         if match is None:
-            raise InvalidInput("version", f"{text!r} is none; write v001.0008 (major.minor) or v012")
+            raise InvalidInput("version", f"{text!r} is not a version; write v001.0008 (major.minor) or v012")
         if match["alone"]:
             return cls(None, int(match["alone"]))
         return cls(int(match["major"]), int(match["minor"]))
@@ -142,6 +144,11 @@ def to_day(when: DayLike, field: str = "date") -> date:
         except ValueError as error:
             raise InvalidInput(field, f"{when!r} is not a day: {error}") from None
     raise InvalidInput(field, f"{when!r} is not a day; write YYYYMMDD")
+
+
+def compact(day: date) -> str:
+    """Return a day as names and the service have it: 20260412."""
+    return f"{day.year:04}{day.month:02}{day.day:02}"  # strftime pads no year before 1000
 
 
 def _to_start(when: DayLike) -> date:
@@ -173,7 +180,7 @@ def _one_of(words: Iterable[str]) -> Any:
 
     def check(instance: object, field: attrs.Attribute[Any], value: object) -> None:
         if value not in allowed:
-            raise InvalidInput(field.name, f"{value!r} is none of {', '.join(allowed)}")
+            raise InvalidInput(field.name, f"{value!r} is not one of {', '.join(allowed)}")
 
     return check
 
@@ -181,12 +188,12 @@ def _one_of(words: Iterable[str]) -> Any:
 def _one_of_its_kind(name: FileName, field: attrs.Attribute[Any], value: object) -> None:
     allowed = EXTENSIONS[name.kind]
     if value not in allowed:
-        raise InvalidInput(field.name, f"{value!r} is none of those of {name.kind} files: {', '.join(allowed)}")
+        raise InvalidInput(field.name, f"{value!r} is not one of {', '.join(allowed)} (of {name.kind} files)")
 
 
 def _word(instance: object, field: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value or not value.isprintable() or set(value) & set("_/\\"):
-        raise InvalidInput(field.name, f"{value!r} is none; it has one or more characters, none of them _, / or \\")
+        raise InvalidInput(field.name, f"{value!r} is not a descriptor: printable characters, no _, / or \\ in it")
 
 
 def _number(instance: object, field: attrs.Attribute[Any], value: object) -> None:
@@ -196,16 +203,12 @@ def _number(instance: object, field: attrs.Attribute[Any], value: object) -> Non
 
 def _two_numbers(instance: object, field: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not _LEGACY_VERSION.fullmatch(value):
-        raise InvalidInput(field.name, f"{value!r} is none of that time, such as v00-05")
+        raise InvalidInput(field.name, f"{value!r} is not a version of that time; write v00-05")
 
 
 def _check_order(start: date, end: date) -> None:
     if end < start:
         raise InvalidInput("end_date", f"{end} is before the start, {start}")
-
-
-def _yyyymmdd(day: date) -> str:
-    return f"{day.year:04}{day.month:02}{day.day:02}"  # strftime pads no year before 1000
 
 
 @attrs.frozen
@@ -246,6 +249,11 @@ class _ProductName(FileName):
 
     _root: ClassVar[str]
 
+    @property
+    def series(self) -> tuple[str, str, str, date, int | None]:
+        """What the versions of this file have in common."""
+        return self.instrument, self.data_level, self.descriptor, self.start_date, self.repointing
+
     @extension.default
     def _usual_extension(self) -> str:
         return "pkts" if self.kind == "science" and self.data_level == "l0" else EXTENSIONS[self.kind][0]
@@ -282,7 +290,7 @@ class _ProductName(FileName):
         which += f"-cr{self.cr:05}" if self.cr is not None else ""
         return (
             f"imap_{self.instrument}_{self.data_level}_{self.descriptor}"
-            f"_{_yyyymmdd(self.start_date)}{which}_{self.version}.{self.extension}"
+            f"_{compact(self.start_date)}{which}_{self.version}.{self.extension}"
         )
 
 
@@ -308,10 +316,6 @@ class DependencyName(_ProductName):
 
     kind: ClassVar[str] = "dependency"
     _root: ClassVar[str] = "imap/dependency"
-
-
-CadenceName = DependencyName
-"""What dependency files were called before."""
 
 
 @attrs.frozen
@@ -365,9 +369,9 @@ class _ValidityName(FileName):
         return self.start_date <= day and (self.end_date is None or day <= self.end_date)
 
     def __str__(self) -> str:
-        until = f"_{_yyyymmdd(self.end_date)}" if self.end_date is not None else ""
+        until = f"_{compact(self.end_date)}" if self.end_date is not None else ""
         until += f"-repoint{self.repointing:05}" if self.repointing is not None else ""
-        start = _yyyymmdd(self.start_date)
+        start = compact(self.start_date)
         return f"imap_{self.instrument}_{self.descriptor}_{start}{until}_{self.version}.{self.extension}"
 
 
@@ -546,7 +550,7 @@ class LegacyName(FileName):
     def __str__(self) -> str:
         return (
             f"imap_{self.instrument}_{self.data_level}_{self.descriptor}"
-            f"_{_yyyymmdd(self.start_date)}_{_yyyymmdd(self.end_date)}_{self.version}.{self.extension}"
+            f"_{compact(self.start_date)}_{compact(self.end_date)}_{self.version}.{self.extension}"
         )
 
 
@@ -590,7 +594,7 @@ def _of_match(match: re.Match[str] | None, text: str, classes: Mapping[str, type
         return None
     cls = classes.get(match["extension"])
     if cls is None:
-        reason = f"{match['extension']!r} is none of {', '.join(classes)}"
+        reason = f"{match['extension']!r} is not one of {', '.join(classes)}"
         raise InvalidFileName(text, reason, "extension")
     return _of_parts(cls, text, match.groupdict())
 
@@ -641,7 +645,6 @@ def parse_name(text: str | PurePath) -> FileName:
     raise problem or InvalidFileName(bare, f"it has none of the forms {forms}; {kernels}")
 
 
-@runtime_checkable
 class HasKey(Protocol):
     """Whatever knows its path in the service's store: a row of the catalogue, or a file name."""
 
@@ -664,9 +667,10 @@ def key_of(what: str | PurePath | HasKey) -> str:
     if isinstance(what, FileName):
         return what.key
     if not isinstance(what, (str, PurePath)):
-        if not isinstance(what, HasKey):
+        key = getattr(what, "key", None)
+        if not isinstance(key, str):
             raise InvalidInput("key", f"{what!r} is a {type(what).__name__}; give a file name, a path or a row")
-        return _checked_key(what.key)
+        return _checked_key(key)
     text = what.as_posix() if isinstance(what, PurePath) else what
     if ".." not in text.split("/"):
         try:
@@ -681,4 +685,6 @@ def _checked_key(key: str) -> str:
     parts = key.split("/")
     if parts[0] != "imap" or len(parts) < 2 or not key.isprintable() or "\\" in key or set(parts) & {"", ".", ".."}:
         raise InvalidFileName(key, "is not a path such as imap/swe/l1a/2024/05/<name>", "key")
+    if len(key.encode()) > _MOST_KEY_BYTES:
+        raise InvalidFileName(f"{key[:80]}…", f"is longer than any path of the store, {_MOST_KEY_BYTES} bytes", "key")
     return key

@@ -361,7 +361,7 @@ class ProcessingInputs(Sequence[Input]):
             data_type: A level, or what a type of input has in its place.
         """
         if type is not None and type not in INPUTS:
-            raise InvalidInput("type", f"{type!r} is none of {', '.join(INPUTS)}")
+            raise InvalidInput("type", f"{type!r} is not one of {', '.join(INPUTS)}")
         return ProcessingInputs(
             one
             for one in self.inputs
@@ -421,7 +421,7 @@ def _read(where: str, entry: object) -> Input:
         raise InvalidInput(where, f"is {_shown(entry)}, not an input such as {{'type': 'science', 'files': […]}}")
     kind, files = entry.get("type"), entry.get("files")
     if not isinstance(kind, str) or kind not in INPUTS:
-        raise InvalidInput(f"{where}.type", f"{kind!r} is none of {', '.join(INPUTS)}")
+        raise InvalidInput(f"{where}.type", f"{kind!r} is not one of {', '.join(INPUTS)}")
     if not isinstance(files, list):
         raise InvalidInput(f"{where}.files", f"is {_shown(files)}, not a list of file names")
     names = []

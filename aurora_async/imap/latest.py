@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterable
 from datetime import date
 from typing import Any, TypeVar
 
-from aurora_async.imap.filenames import AncillaryName, SpiceName, Version
+from aurora_async.imap.filenames import AncillaryName, InvalidFileName, ScienceName, SpiceName, Version, parse_name
 from aurora_async.imap.inputs import ancillary_for_day
 from aurora_async.imap.models import (
     AncillaryFile,
@@ -26,8 +26,9 @@ from aurora_async.imap.models import (
     TableFile,
 )
 
-__all__ = ["highest_major", "latest", "valid_on"]
+__all__ = ["highest_major", "latest", "outranked", "valid_on"]
 
+T = TypeVar("T")
 RowT = TypeVar("RowT", bound=FileRow)
 
 
@@ -39,12 +40,38 @@ def latest(rows: Iterable[RowT]) -> list[RowT]:
     name; the time range of a table of spins or thrusters. Of the tables of repointings the one that came last counts,
     because each has all since launch.
     """
-    return _highest(list(rows), _rank)
+    return _highest(rows, _file, _rank)
 
 
 def highest_major(rows: Iterable[RowT]) -> list[RowT]:
     """Return the files of the highest major version of each series: what the service tells unless asked otherwise."""
-    return _highest(list(rows), _major)
+    return _highest(rows, _file, _major)
+
+
+def outranked(keys: Iterable[str], *, is_latest: bool) -> set[str]:
+    """Return the keys of science files of which others among them are newer.
+
+    The service ranks what is left after all filters, the one for ingestion too: of what is new it may tell an old
+    version that was delivered late, which is not among the files of the whole query.
+
+    Args:
+        keys: Of files of any kind; only those of science files are ranked.
+        is_latest: By their whole versions; False: by their major versions alone.
+    """
+    names: dict[str, ScienceName] = {}
+    for key in keys:
+        try:
+            name = parse_name(key)
+        except InvalidFileName:
+            continue
+        if isinstance(name, ScienceName):
+            names[key] = name
+
+    def rank(key: str) -> Any:
+        version = names[key].version
+        return version if is_latest else _major_of(version)
+
+    return names.keys() - set(_highest(names, lambda key: names[key].series, rank))
 
 
 def valid_on(files: Iterable[AncillaryFile], day: date) -> list[AncillaryFile]:
@@ -59,13 +86,14 @@ def valid_on(files: Iterable[AncillaryFile], day: date) -> list[AncillaryFile]:
     return [group[name] for group in by_descriptor.values() for name in ancillary_for_day(group, day)]
 
 
-def _highest(rows: list[RowT], rank: Callable[[FileRow], Any]) -> list[RowT]:
-    ranked = [(_file(row), rank(row)) for row in rows]
+def _highest(ones: Iterable[T], file: Callable[[T], Hashable], rank: Callable[[T], Any]) -> list[T]:
+    """Return those that none of the same file ranks above, in their order."""
+    ranked = [(one, file(one), rank(one)) for one in ones]
     best: dict[Hashable, Any] = {}
-    for file, place in ranked:
-        if file not in best or place > best[file]:
-            best[file] = place
-    return [row for row, (file, place) in zip(rows, ranked, strict=True) if place == best[file]]
+    for _, of_file, place in ranked:
+        if of_file not in best or place > best[of_file]:
+            best[of_file] = place
+    return [one for one, of_file, place in ranked if place == best[of_file]]
 
 
 def _file(row: FileRow) -> Hashable:
@@ -92,23 +120,16 @@ def _file(row: FileRow) -> Hashable:
 
 def _rank(row: FileRow) -> Any:
     match row:
-        case ScienceFile() | QuicklookFile() | AncillaryFile():
-            return _order(row.version)
         case TableFile(type="repoint"):
             return row.ingestion_date, row.end_date, row.version
-        case SpiceKernel():
-            return -1 if row.version is None else row.version
-        case LegacyFile() | TableFile():
-            return row.version
+        case ScienceFile() | QuicklookFile() | AncillaryFile() | LegacyFile() | TableFile() | SpiceKernel():
+            return row.version is not None, row.version
     return 0
 
 
 def _major(row: FileRow) -> int:
-    return _order(row.version)[0] if isinstance(row, ScienceFile | QuicklookFile) else 0
+    return _major_of(row.version if isinstance(row, ScienceFile | QuicklookFile) else None)
 
 
-def _order(version: Version | None) -> tuple[int, int]:
-    """Those without a major version come before all that have one, those without any first of all."""
-    if version is None:
-        return -2, -1
-    return -1 if version.major is None else version.major, version.minor
+def _major_of(version: Version | None) -> int:
+    return -1 if version is None or version.major is None else version.major

@@ -31,12 +31,20 @@ __all__ = [
 ]
 
 
+_LAST = ("ingestion_date", "released", "extension", "key")
+"""Of columns; the key is the longest."""
+
+
 @attrs.frozen(kw_only=True)
 class FileRow:
     """A file of one of the service's tables."""
 
     key: str
     """The path the service has it under: `imap/mag/l2/2026/04/imap_….cdf`."""
+    ingestion_date: datetime | None = None
+    """When the service got it; None where it does not tell."""
+    released: bool | None = None
+    """Whether it is public; None where the service does not tell."""
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
 
     @property
@@ -55,10 +63,7 @@ class FileRow:
 
 @attrs.frozen(kw_only=True)
 class _ProductFile(FileRow):
-    """A file of a product: the data of an instrument, at a level, for a day, a pointing or a rotation of the Sun.
-
-    `released` is None where the service does not tell.
-    """
+    """A file of a product: the data of an instrument, at a level, for a day, a pointing or a rotation of the Sun."""
 
     instrument: str
     data_level: str
@@ -69,8 +74,6 @@ class _ProductFile(FileRow):
     """The Carrington rotation, of maps."""
     crid: str | None = None
     version: Version | None = None
-    ingestion_date: datetime | None = None
-    released: bool | None = None
     extension: str
 
     @property
@@ -79,19 +82,19 @@ class _ProductFile(FileRow):
         return self.instrument, self.data_level, self.descriptor, self.start_date, self.repointing
 
 
-@table(noun="science file", omit=("raw",), hides_empty=True)
+@table(noun="science file", hidden=("raw",), texts=("version",), last=_LAST, hides_empty=True)
 @attrs.frozen(kw_only=True)
 class ScienceFile(_ProductFile):
     """A science file."""
 
 
-@table(noun="quicklook file", omit=("raw",), hides_empty=True)
+@table(noun="quicklook file", hidden=("raw",), texts=("version",), last=_LAST, hides_empty=True)
 @attrs.frozen(kw_only=True)
 class QuicklookFile(_ProductFile):
     """A picture of science data, for a first look."""
 
 
-@table(noun="ancillary file", omit=("raw",), hides_empty=True)
+@table(noun="ancillary file", hidden=("raw",), texts=("version",), last=_LAST, hides_empty=True)
 @attrs.frozen(kw_only=True)
 class AncillaryFile(FileRow):
     """What science data are made with: calibrations, tables. Valid from `start_date` to `end_date`, inclusive.
@@ -104,15 +107,13 @@ class AncillaryFile(FileRow):
     start_date: date
     end_date: date | None = None
     version: Version | None = None
-    ingestion_date: datetime | None = None
-    released: bool | None = None
     extension: str
 
 
-@table(noun="legacy file", omit=("raw",), hides_empty=True)
+@table(noun="legacy file", hidden=("raw",), last=_LAST, hides_empty=True)
 @attrs.frozen(kw_only=True)
 class LegacyFile(FileRow):
-    """A file of the archive as it was until February 2024: two dates, and versions such as `v00-05`."""
+    """A file of the service as it was until February 2024: two dates, and versions such as `v00-05`."""
 
     instrument: str
     data_level: str
@@ -127,7 +128,7 @@ CatalogFile: TypeAlias = ScienceFile | QuicklookFile | AncillaryFile | LegacyFil
 """What a query finds."""
 
 
-@table(noun="kernel", omit=("raw", "intervals"), hides_empty=True)
+@table(noun="kernel", hidden=("raw", "released", "intervals"), last=("key",), hides_empty=True)
 @attrs.frozen(kw_only=True)
 class SpiceKernel(FileRow):
     """A SPICE kernel and what it covers: the hull of its intervals is `start` to `end`.
@@ -150,7 +151,7 @@ class SpiceKernel(FileRow):
     spacecraft_clock: str | None = None
 
 
-@table(noun="table file", omit=("raw",), hides_empty=True)
+@table(noun="table file", hidden=("raw", "released"), last=("key",), hides_empty=True)
 @attrs.frozen(kw_only=True)
 class TableFile(FileRow):
     """A table of spins, of repointings, or of what the thrusters did: `type` is `spin`, `repoint` or `thruster`.
@@ -184,7 +185,7 @@ class Metakernel:
         return tuple(f"imap/spice/{name}" for name in self.names)
 
 
-@table(noun="processing job", omit=("raw",), hides_empty=True)
+@table(noun="processing job", hidden=("raw",), texts=("version",), hides_empty=True)
 @attrs.frozen(kw_only=True)
 class ProcessingJob:
     """A job of the pipeline. `status` is INPROGRESS, SUCCEEDED or FAILED; `stream` names its log."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
 from typing import Any
 from urllib.parse import quote
 
@@ -9,6 +11,7 @@ from aurora_async.errors import InvalidInput, InvalidQuery
 from aurora_async.http import Session
 from aurora_async.imap._asking import ask
 from aurora_async.imap.config import ImapConfig
+from aurora_async.imap.filenames import compact
 from aurora_async.imap.models import ProcessingJob, Reprocessing
 from aurora_async.imap.query import FileQuery
 from aurora_async.imap.wire import decode_jobs, decode_reprocessing
@@ -29,10 +32,7 @@ async def reprocess_files(
     data_level: str | None = None,
     descriptor: str | None = None,
 ) -> Reprocessing:
-    """Ask for files to be made anew; see `Imap.reprocess`.
-
-    Source: IMAP SDC, POST reprocess.
-    """
+    """Ask for files to be made anew; see `Imap.reprocess`."""
     for field, value in (("start_date", start_date), ("end_date", end_date)):
         if not value:
             raise InvalidInput(field, "is missing: give the first and the last day")
@@ -43,9 +43,8 @@ async def reprocess_files(
     query = FileQuery(
         start_date=start_date, end_date=end_date, instrument=instrument, data_level=data_level, descriptor=descriptor
     )
-    found = query.document() | {"start_date": f"{query.start_date:%Y%m%d}", "end_date": f"{query.end_date:%Y%m%d}"}
-    names = ("start_date", "end_date", "instrument", "data_level", "descriptor")
-    params = {name: found[name] for name in names if name in found} | {"reprocessing": "True"}
+    params = _params(query, ("start_date", "end_date", "instrument", "data_level", "descriptor"))
+    params["reprocessing"] = "True"
     return decode_reprocessing(await ask(session, config, "reprocess", params, method="POST"))
 
 
@@ -62,10 +61,7 @@ async def find_jobs(
     major_version: int | None = None,
     minor_version: int | None = None,
 ) -> list[ProcessingJob]:
-    """Return the jobs that match, without any filter the newest 100.
-
-    Source: IMAP SDC, GET processing-jobs.
-    """
+    """Return the jobs that match; see `Imap.processing_jobs`."""
     if status is not None and status not in JOB_STATUSES:
         raise InvalidQuery("status", f"{status!r} is not one of {', '.join(JOB_STATUSES)}")
     filters: dict[str, Any] = {
@@ -80,17 +76,20 @@ async def find_jobs(
     given = {name: value for name, value in filters.items() if value is not None}
     params = {} if status is None else {"status": status}
     if given:
-        query = FileQuery(**given)  # the words are the same, and so is what is wrong with them
-        day = None if query.start_date is None else f"{query.start_date:%Y%m%d}"
-        params |= {name: str(day if name == "start_date" else getattr(query, name)) for name in given}
+        # The words are the same, and so is what is wrong with them.
+        params |= _params(FileQuery(**given), given)
     return decode_jobs(await ask(session, config, "processing-jobs", params))
 
 
-async def read_log(session: Session, config: ImapConfig, job: ProcessingJob | str) -> str:
-    """Return the log of a job, or of the stream of that name.
+def _params(query: FileQuery, names: Iterable[str]) -> dict[str, str]:
+    given = ((name, getattr(query, name)) for name in names)
+    return {
+        name: compact(value) if isinstance(value, date) else str(value) for name, value in given if value is not None
+    }
 
-    Source: IMAP SDC, GET processing-logs.
-    """
+
+async def read_log(session: Session, config: ImapConfig, job: ProcessingJob | str) -> str:
+    """Return the log of a job; see `Imap.processing_log`."""
     stream = job.stream if isinstance(job, ProcessingJob) else job
     if not isinstance(stream, str) or not stream or not stream.isprintable():
         raise InvalidInput("job", f"{job!r} has no log stream" if stream is None else f"{stream!r} names no log stream")

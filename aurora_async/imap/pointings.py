@@ -17,11 +17,10 @@ import attrs
 
 from aurora_async.errors import AuroraError, MalformedAnswer
 from aurora_async.http import Session
-from aurora_async.imap._asking import ask
 from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.downloads import download_files
-from aurora_async.imap.models import TableFile
-from aurora_async.imap.wire import decode_table_files
+from aurora_async.imap.query import SpiceQuery
+from aurora_async.imap.spice import find_tables
 
 __all__ = ["NoPointings", "Pointing", "fetch_pointings", "pointings_of"]
 
@@ -85,29 +84,22 @@ async def fetch_pointings(session: Session, config: ImapConfig, folder: Path | s
 
     Raises:
         NoPointings: There is no table.
-        MalformedAnswer: The table is none.
+        MalformedAnswer: What is listed as one is not a table of repointings.
 
     Source: IMAP SDC, GET repoint-table.
     """
     # All tables since launch are a long list. The newest is nearly always among those of the last days.
-    now = datetime.now(UTC)
-    recent = {
-        "start_ingest_date": f"{now - _RECENT:%Y%m%d}",
-        "end_ingest_date": f"{now + timedelta(days=1):%Y%m%d}",
-    }
-    tables = await _tables(session, config, recent) or await _tables(session, config, {})
-    if not tables:
+    today = datetime.now(UTC).date()
+    every = SpiceQuery(type="repoint", latest=True)
+    recent = attrs.evolve(every, ingestion_start_date=today - _RECENT, ingestion_end_date=today)
+    newest = await find_tables(session, config, recent) or await find_tables(session, config, every)
+    if not newest:
         raise NoPointings(f"{config.service_url}/repoint-table")
-    newest = max(tables, key=lambda table: (table.ingestion_date, table.key))  # many share one end date
-    (got,) = await download_files(session, config, newest, folder)
+    (got,) = await download_files(session, config, newest[-1], folder)
     if got.error is not None:
         raise got.error
     assert got.path is not None
     return await anyio.to_thread.run_sync(_read, got.path)
-
-
-async def _tables(session: Session, config: ImapConfig, params: Mapping[str, str]) -> list[TableFile]:
-    return decode_table_files(await ask(session, config, "repoint-table", params), "repoint")
 
 
 def _read(path: Path) -> list[Pointing]:

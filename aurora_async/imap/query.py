@@ -18,6 +18,7 @@ from aurora_async.errors import InvalidInput, InvalidQuery
 from aurora_async.imap.filenames import (
     AncillaryName,
     FileName,
+    LegacyName,
     QuicklookName,
     ScienceName,
     SpiceName,
@@ -71,7 +72,7 @@ def _to_kernel_type(value: str | None) -> str | None:
 
 def _to_descriptor(value: str | None) -> str | None:
     if value is not None and (not isinstance(value, str) or not value or not value.isprintable() or "_" in value):
-        raise InvalidQuery("descriptor", f"{value!r} is not a descriptor: one or more characters without _")
+        raise InvalidQuery("descriptor", f"{value!r} is not a descriptor: printable characters, no _ in it")
     return value
 
 
@@ -121,7 +122,7 @@ def _to_version(value: Version | str | None) -> str | None:
     try:
         return str(Version.parse(value))
     except InvalidInput:
-        raise InvalidQuery("version", f"{value!r} is not a version: latest, vXXX or vMMM.mmmm (v001.0008)") from None
+        raise InvalidQuery("version", f"{value!r} is not a version; write latest, v012 or v001.0008") from None
 
 
 def _ordered(query: object, first: str, last: str) -> None:
@@ -180,7 +181,9 @@ class FileQuery(_OfIngestion):
     def __attrs_post_init__(self) -> None:
         allowed = EXTENSIONS[self.table]
         if self.extension is not None and self.extension not in allowed:
-            raise InvalidQuery("extension", f"{self.extension!r} is not one of {self.table}: {', '.join(allowed)}")
+            raise InvalidQuery(
+                "extension", f"{self.extension!r} is not one of {', '.join(allowed)} (of {self.table} files)"
+            )
         for name in _LACKS.get(self.table, ()):
             if (value := getattr(self, name)) is not None:
                 raise InvalidQuery(name, f"{value!r} cannot be asked for: the {self.table} table has no such column")
@@ -244,43 +247,6 @@ class FileQuery(_OfIngestion):
             if name not in known:
                 raise InvalidQuery(str(name), f"there is no such filter; there are {', '.join(known)}")
         return cls(**document)
-
-    @classmethod
-    def of_name(cls, name: str | PurePath | FileName) -> Self:
-        """Return the query that finds the file of this name, and others that differ from it in nothing but their end.
-
-        Raises:
-            InvalidInput: It is no name of a file that a table has; kernels are found with a `SpiceQuery`.
-        """
-        parsed = name if isinstance(name, FileName) else parse_name(name)
-        match parsed:
-            case ScienceName() | QuicklookName():
-                return cls(
-                    table=parsed.kind,
-                    instrument=parsed.instrument,
-                    data_level=parsed.data_level,
-                    descriptor=parsed.descriptor,
-                    start_date=parsed.start_date,
-                    end_date=parsed.start_date,
-                    repointing=parsed.repointing,
-                    version=parsed.version,
-                    extension=parsed.extension,
-                )
-            case AncillaryName():
-                return cls(
-                    table="ancillary",
-                    instrument=parsed.instrument,
-                    descriptor=parsed.descriptor,
-                    start_date=parsed.start_date,
-                    end_date=parsed.start_date,
-                    version=parsed.version,
-                    extension=parsed.extension,
-                )
-        instead = {
-            "spice": "spice_query(file_name=…) finds kernels",
-            "legacy": "names of this form are from before February 2024",
-        }.get(parsed.kind, "no table lists such files, but download() takes their names")
-        raise InvalidQuery("name", f"{str(parsed)!r} is not in a table: {instead}")
 
 
 def _next_second(moment: datetime) -> datetime:
@@ -356,6 +322,29 @@ class Filters(TypedDict, total=False):
 
 
 def query_of_name(name: str | PurePath | FileName) -> FileQuery | SpiceQuery:
-    """Return the query that finds the file of this name, in a table or among the kernels."""
+    """Return the query that finds the file of this name, in a table or among the kernels.
+
+    It finds other files, too, whose names differ from this one in nothing but their end dates.
+
+    Raises:
+        InvalidInput: It is no name of a file that a table has.
+    """
     parsed = name if isinstance(name, FileName) else parse_name(name)
-    return SpiceQuery(file_name=str(parsed)) if isinstance(parsed, SpiceName) else FileQuery.of_name(parsed)
+    if isinstance(parsed, SpiceName):
+        return SpiceQuery(file_name=str(parsed))
+    if not isinstance(parsed, ScienceName | QuicklookName | AncillaryName):
+        why = "such names are from before February 2024"
+        if not isinstance(parsed, LegacyName):
+            why = "no table lists such files, but download() takes their names"
+        raise InvalidQuery("name", f"{str(parsed)!r} is not in a table: {why}")
+    return FileQuery(
+        table=parsed.kind,
+        instrument=parsed.instrument,
+        data_level=None if isinstance(parsed, AncillaryName) else parsed.data_level,
+        descriptor=parsed.descriptor,
+        start_date=parsed.start_date,
+        end_date=parsed.start_date,
+        repointing=None if isinstance(parsed, AncillaryName) else parsed.repointing,
+        version=parsed.version,
+        extension=parsed.extension,
+    )

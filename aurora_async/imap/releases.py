@@ -13,10 +13,11 @@ from aurora_async.errors import InvalidInput, NotFound
 from aurora_async.http import Session
 from aurora_async.imap._asking import ask
 from aurora_async.imap.config import ImapConfig
-from aurora_async.imap.downloads import download_url
+from aurora_async.imap.downloads import size_of
+from aurora_async.imap.errors import API_KEY
 from aurora_async.imap.filenames import ReleaseName
 from aurora_async.imap.uploads import upload_file
-from aurora_async.imap.vocabulary import RELEASE_TYPES
+from aurora_async.imap.vocabulary import RELEASE_TYPES, ReleaseType
 
 __all__ = ["Released", "release_files"]
 
@@ -37,37 +38,17 @@ async def release_files(
     session: Session,
     config: ImapConfig,
     manifest: Path | str,
-    release_type: str = "release",
+    release_type: ReleaseType = "release",
     *,
     deadline_s: float | None = 120.0,
 ) -> Released:
-    """Publish the files that a manifest names.
-
-    The manifest's name says of which days (`imap_<instrument>_data-release-<nnn>_<first>_<last>_v<NNN>.txt`), its lines
-    say which files: instrument, data level (or `ancillary`, `all`), descriptor (or `all`), and `true` to release them.
-    One that was delivered before, byte for byte, is used again: a release that was cut short is simply asked for again.
-
-    Args:
-        session: Borrowed.
-        config: Where the service is, with the API key.
-        manifest: The file.
-        release_type: `release`; the service knows two more words and does not do them yet.
-        deadline_s: Seconds for all of it; the service mostly has a manifest within one or two.
-
-    Raises:
-        InvalidInput: The type, the manifest or its name is none, or there is no API key. Nothing was sent.
-        AlreadyExists: The service has another manifest of this name.
-        NotAllowed: The key may not release.
-        DeadlineExceeded: Time ran out.
-
-    Source: IMAP SDC, GET release.
-    """
+    """Publish the files that a manifest names; see `Imap.release`."""
     if release_type not in RELEASE_TYPES:
         raise InvalidInput("release_type", f"{release_type!r} is none of {', '.join(map(repr, RELEASE_TYPES))}")
     if release_type != "release":
         raise InvalidInput("release_type", f"the service does not support {release_type!r} yet")
     if config.api_key is None:
-        raise InvalidInput("api_key", "a release needs an API key: give api_key=, --api-key or IMAP_API_KEY")
+        raise InvalidInput("api_key", f"a release needs {API_KEY}")
     path = Path(manifest)
     name = ReleaseName.parse(path.name)
     await anyio.to_thread.run_sync(_check, path)
@@ -102,8 +83,7 @@ async def _wait_for(session: Session, config: ImapConfig, key: str) -> None:
     """Look for a file until the service has it: at once, then in growing intervals."""
     for wait_s in session.retry_policy.waits():
         try:
-            # One byte: a HEAD would be refused by the link it is redirected to, which is signed for GET alone.
-            async with session.open("GET", download_url(config, key), headers={"Range": "bytes=0-0"}):
-                return
+            await size_of(session, config, key)
+            return
         except NotFound:
             await anyio.sleep(wait_s)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from aurora_async.errors import BadRequest, InvalidQuery, MalformedAnswer
 from aurora_async.http import Answer, Session, shown_url
@@ -19,6 +19,7 @@ from aurora_async.imap._asking import ask
 from aurora_async.imap._parts import Days, in_parts, patiently
 from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.errors import CoverageGaps, NotOffered, QueryRefused
+from aurora_async.imap.filenames import compact
 from aurora_async.imap.latest import latest
 from aurora_async.imap.models import FileRow, Metakernel, SpiceKernel, TableFile
 from aurora_async.imap.query import ALL_KERNELS, SpiceQuery
@@ -27,11 +28,12 @@ from aurora_async.imap.vocabulary import KERNEL_FOLDERS, KERNEL_TYPES
 from aurora_async.imap.wire import decode_gaps, decode_kernels, decode_names, decode_table_files, kernels_named
 from aurora_async.times import TimeLike, TimeRange
 
-__all__ = ["TABLE_TYPES", "find_kernels", "find_tables", "kernel_names", "metakernel"]
+__all__ = ["TABLE_TYPES", "TableType", "find_kernels", "find_tables", "kernel_names", "metakernel"]
 
 RowT = TypeVar("RowT", bound=FileRow)
 
-TABLE_TYPES = ("spin", "repoint", "thruster")
+TableType = Literal["spin", "repoint", "thruster"]
+TABLE_TYPES: tuple[TableType, ...] = get_args(TableType)
 _PATHS = {
     "spin": ("spin-table",),
     "repoint": ("repoint-table",),
@@ -56,8 +58,8 @@ async def find_kernels(session: Session, config: ImapConfig, query: SpiceQuery) 
 
     async def asked(days: Days, patient: bool) -> list[SpiceKernel]:
         # Without any parameter the service fails.
-        told = params | _ingested(days) or {"type": ALL_KERNELS}
-        return decode_kernels(await _ask(session, config, "spice-query", told, patient))
+        filled = params | _ingested(days) or {"type": ALL_KERNELS}
+        return decode_kernels(await _ask(session, config, "spice-query", filled, patient))
 
     rows = await in_parts(asked, Days.of(query))
     return _merged(row for row in rows if query.takes(row.ingestion_date))
@@ -75,14 +77,14 @@ async def find_tables(session: Session, config: ImapConfig, query: SpiceQuery) -
     params = {} if file is None else {"file_path": f"imap/spice/{KERNEL_FOLDERS[type_]}/{file}"}
 
     async def asked(days: Days, patient: bool) -> list[TableFile]:
-        told = params | _ingested(days)
+        filled = params | _ingested(days)
         path, *older = _PATHS[type_]
         try:
-            answer = await _ask(session, config, path, told, patient)
+            answer = await _ask(session, config, path, filled, patient)
         except (NotOffered, QueryRefused):
             if not older:
                 raise
-            answer = await _ask(session, config, older[0], told, patient)
+            answer = await _ask(session, config, older[0], filled, patient)
         return decode_table_files(answer, type_)
 
     first = None if query.start is None else from_tdb(query.start).date()
@@ -107,10 +109,7 @@ async def metakernel(
     spice_path: str | None = None,
     require_coverage: bool = False,
 ) -> Metakernel:
-    """Return the best set of kernels for a time range, as a metakernel, with the gaps that they leave.
-
-    Source: IMAP SDC, GET metakernel.
-    """
+    """Return a metakernel; see `Imap.metakernel`."""
     params = _range(start, end, file_types)
     if spice_path is not None:
         if not isinstance(spice_path, str) or not spice_path.isprintable() or "'" in spice_path:
@@ -140,10 +139,7 @@ async def kernel_names(
     file_types: Iterable[str] | None = None,
     require_coverage: bool = False,
 ) -> tuple[str, ...]:
-    """Return the names of the kernels of a metakernel, in the order they are to be loaded; none where there are none.
-
-    Source: IMAP SDC, GET metakernel with `list_files`.
-    """
+    """Return the names of kernels; see `Imap.metakernel_files`."""
     params = _range(start, end, file_types) | {"list_files": "true"}
     if require_coverage:
         params["require_coverage"] = "true"
@@ -178,7 +174,7 @@ def _range(start: TimeLike | float, end: TimeLike | float, file_types: Iterable[
 
 def _ingested(days: Days) -> dict[str, str]:
     found = {"start_ingest_date": days.first, "end_ingest_date": days.last and days.last + _DAY}
-    return {name: day.isoformat().replace("-", "") for name, day in found.items() if day is not None}
+    return {name: compact(day) for name, day in found.items() if day is not None}
 
 
 async def _ask(session: Session, config: ImapConfig, path: str, params: dict[str, str], patient: bool) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, get_args, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar, overload
 
 import attrs
 
@@ -21,7 +21,7 @@ from aurora_async.imap.models import (
 )
 from aurora_async.imap.query import FileQuery, SpiceQuery
 from aurora_async.times import TimeLike, end_of, start_of, to_wire
-from aurora_async.transfer.tables import AT_EITHER_END, Column, ValueKind, arrow_of, columns_html, frame_of
+from aurora_async.transfer.tables import AT_EITHER_END, Column, Records, ValueKind, columns_html
 
 if TYPE_CHECKING:
     import pandas
@@ -40,17 +40,15 @@ _ROWS: dict[str, type[FileRow]] = {
     "repoint": TableFile,
     "thruster": TableFile,
 }
-_NOUNS = {"spice": "kernel", "spin": "spin table", "repoint": "repoint table", "thruster": "thruster table"}
-_KINDS = {
-    bool: ValueKind.FLAG,
-    int: ValueKind.COUNT,
-    float: ValueKind.NUMBER,
-    date: ValueKind.TIME,
-    datetime: ValueKind.TIME,
-}
-_HIDDEN = ("raw", "intervals")
 _NOT_SHOWN = ("key", "root", "start_tdb_s", "end_tdb_s", "leapseconds", "spacecraft_clock")
 _DAY = timedelta(days=1)
+
+
+@attrs.frozen(kw_only=True)
+class _AnyFile(ScienceFile):
+    """The columns of files as they were until 2024 and of later ones, where both stand in one table."""
+
+    end_date: date | None = None
 
 
 @attrs.frozen
@@ -146,7 +144,7 @@ class FileTable(Sequence[RowT], Generic[RowT]):
                 looked at from the lowest to the highest number there is.
         """
         if self.table not in ("science", "quicklook"):
-            raise InvalidInput("table", f"gaps are those of products, which {self.table} files are none of")
+            raise InvalidInput("table", f"{self.table} files are of no product, and only products have gaps")
         asked = self.query if isinstance(self.query, FileQuery) else None
         first = start_of(start, "start").date() if start is not None else asked.start_date if asked else None
         last = end_of(end, "end").date() if end is not None else asked.end_date if asked else None
@@ -160,8 +158,7 @@ class FileTable(Sequence[RowT], Generic[RowT]):
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return a dictionary a row, of texts, numbers, dates and aware datetimes."""
-        columns = {column.name: column.values for column in self._columns(plain=True)}
-        return [{name: values[at] for name, values in columns.items()} for at in range(len(self))]
+        return self._records().to_dicts()
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a DataFrame, a row a file. Days and instants are `datetime64[us, UTC]`, numbers that miss `Int64`.
@@ -169,7 +166,7 @@ class FileTable(Sequence[RowT], Generic[RowT]):
         Raises:
             MissingExtra: pandas is not installed (`pip install "aurora-async[pandas]"`).
         """
-        return frame_of(self._columns(), len(self))
+        return self._records().to_pandas()
 
     def to_arrow(self) -> pyarrow.Table:
         """Return an Arrow table, a row a file, with days and instants as `timestamp[us, UTC]`.
@@ -177,7 +174,15 @@ class FileTable(Sequence[RowT], Generic[RowT]):
         Raises:
             MissingExtra: pyarrow is not installed (`pip install "aurora-async[parquet]"`).
         """
-        return arrow_of(self._columns(), len(self))
+        return self._records().to_arrow()
+
+    def _records(self) -> Records[Any]:
+        kinds = set(map(type, self._rows)) or {_ROWS[self.table]}
+        if len(kinds) == 1:
+            return Records(self._rows, record_type=kinds.pop())
+        names = [field.name for field in attrs.fields(_AnyFile)]
+        every: Iterator[dict[str, Any]] = ({name: getattr(row, name, None) for name in names} for row in self._rows)
+        return Records((_AnyFile(**values) for values in every), record_type=_AnyFile)
 
     def __repr__(self) -> str:
         return f"<FileTable: {self._summary()}>"
@@ -203,39 +208,19 @@ class FileTable(Sequence[RowT], Generic[RowT]):
         return (self._of([*self._rows[:AT_EITHER_END], *self._rows[-AT_EITHER_END:]]) if gap else self), gap
 
     def _summary(self) -> str:
-        text = plural(len(self), _NOUNS.get(self.table, f"{self.table} file"))
+        nouns = {SpiceKernel: "kernel", TableFile: f"{self.table} table"}
+        text = plural(len(self), nouns.get(_ROWS[self.table], f"{self.table} file"))
         return f"{text}; {self.note}" if self.note else text
 
     def _shown(self) -> list[Column]:
         """The columns in which there is something, as texts where they are times; the name instead of the key."""
-        shown = [
-            attrs.evolve(column, kind=ValueKind.TEXT, values=[_time_text(value) for value in column.values])
-            if column.kind is ValueKind.TIME
-            else column
-            for column in self._columns(plain=True)
-            if column.name not in _NOT_SHOWN and any(value is not None for value in column.values)
+        rows = [
+            {name: _time_text(value) for name, value in row.items() if name not in _NOT_SHOWN}
+            | {"file_name": row["key"].rpartition("/")[2]}
+            for row in self.to_dicts()
         ]
-        return [*shown, Column("file_name", ValueKind.TEXT, False, [row.file_name for row in self._rows])]
-
-    def _columns(self, *, plain: bool = False) -> list[Column]:
-        """Return all columns; unless `plain`, days are instants."""
-        kinds = dict.fromkeys(map(type, self._rows)) or {_ROWS[self.table]: None}
-        hints = {name: hint for kind in kinds for name, hint in get_type_hints(kind).items() if name not in _HIDDEN}
-        names = [field.name for kind in kinds for field in attrs.fields(kind) if field.name in hints]
-        last = {"key": hints.pop("key")}  # the longest
-        ordered = {name: hints[name] for name in names if name in hints} | last
-        return [self._column(name, hint, plain) for name, hint in ordered.items()]
-
-    def _column(self, name: str, hint: Any, plain: bool) -> Column:
-        members = get_args(hint) or (hint,)
-        kind = next((_KINDS[member] for member in members if member in _KINDS), ValueKind.TEXT)
-        values = [getattr(row, name, None) for row in self._rows]
-        if kind is ValueKind.TEXT:
-            values = [None if value is None else str(value) for value in values]
-        elif kind is ValueKind.TIME and not plain:
-            values = [_instant(value) for value in values]
-        is_optional = type(None) in members or None in values
-        return Column(name, kind, is_optional, values)
+        names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
+        return [Column(name, ValueKind.JSON, True, [row[name] for row in rows]) for name in names]
 
 
 def _gaps(
@@ -264,13 +249,7 @@ def _missing(numbers: set[int], start: int, end: int) -> Iterator[tuple[int, int
         begin = number + 1
 
 
-def _instant(value: date | None) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime(value.year, value.month, value.day, tzinfo=UTC)
-
-
-def _time_text(value: date | None) -> str | None:
-    if value is None:
-        return None
-    return to_wire(value).replace("T", " ") if isinstance(value, datetime) else value.isoformat()
+def _time_text(value: object) -> object:
+    if isinstance(value, datetime):
+        return to_wire(value).replace("T", " ")
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,15 +1,18 @@
-"""Files delivered to the archive: the service gives a presigned link for a name, and the bytes go there.
+"""Files delivered to the service: it gives a presigned link for a name, and the bytes go there.
 
-All names are looked at before anything is sent. A link takes the same bytes any number of times, so an answer that was
-lost is no reason to give up; only when the service then says that the file exists must one find out whose it is.
+All names are looked at before anything is sent. A file counts as delivered when the store has named the MD5 of what
+came, or the service shows one of its length. A link takes the same bytes any number of times, so an answer that was
+lost is no reason to give up: what the service then has under the name is compared.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
+import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Literal, TypeAlias
 from urllib.parse import quote
@@ -22,27 +25,31 @@ from aurora_async.engine.deadline import Deadline
 from aurora_async.errors import (
     AuroraError,
     Conflict,
+    Forbidden,
     HttpError,
     InvalidInput,
     MalformedAnswer,
+    NotFound,
+    ServerError,
+    TransportError,
     WrongContent,
     raise_bare,
 )
 from aurora_async.http import Answer, FileBody, Session, shown_url
-from aurora_async.imap._asking import ask
+from aurora_async.imap._asking import LINKS, ask, is_of_link
 from aurora_async.imap.config import ImapConfig
-from aurora_async.imap.downloads import download_url
-from aurora_async.imap.errors import AlreadyExists, LinkExpired
+from aurora_async.imap.downloads import download_url, size_of
+from aurora_async.imap.errors import CREDENTIALS, AlreadyExists, LinkExpired
 from aurora_async.imap.filenames import FileName, LegacyName, ScienceName, parse_name
+from aurora_async.transfer.digests import etag_digest, is_md5_etag
 from aurora_async.transfer.outcomes import FileOutcomes
 from aurora_async.transfer.tables import table
 
-__all__ = ["Upload", "Uploads", "upload_files"]
+__all__ = ["Parcel", "Upload", "Uploads", "look_at", "upload_file", "upload_files"]
 
-_LINKS = 3
-_LINK_REFUSED = frozenset({400, 401, 403})
 _MOST_NAMED = 5
-_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+_STORED = frozenset({200, 201, 204})
+_PAGES = ("text/html", "application/xhtml+xml")
 
 Status: TypeAlias = Literal["uploaded", "exists"]
 Existing: TypeAlias = Literal["refuse", "skip", "check"]
@@ -81,12 +88,23 @@ class Uploads(FileOutcomes[Upload]):
 
 
 @attrs.frozen
-class _Parcel:
-    """A file, and what it is asked a link for."""
+class Parcel:
+    """A file that can be delivered, and is not yet: the service will have it under `key`."""
 
     file: FileBody
     name: str
+    """What a link is asked for by."""
     key: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.file.path
+
+    @property
+    def bytes(self) -> int:
+        """How long it is."""
+        return self.file.size
 
 
 async def upload_file(
@@ -95,18 +113,10 @@ async def upload_file(
     path: Path | str,
     *,
     exists: Existing = "refuse",
-    below: Path | None = None,
+    below: Path | str | None = None,
     deadline_s: float | None = None,
 ) -> Upload:
-    """Deliver a file to the archive. Arguments are those of `upload_files`.
-
-    Raises:
-        InvalidInput: The file is missing, or its name is none that the archive takes. Nothing was sent.
-        AlreadyExists, HttpError, TransportError, WrongContent: It is not delivered.
-        DeadlineExceeded: Time ran out.
-
-    Source: IMAP SDC, GET upload/<name>, PUT to the link it gives.
-    """
+    """Deliver a file; see `Imap.upload`."""
     (upload,) = await upload_files(session, config, [path], exists=exists, below=below, deadline_s=deadline_s)
     if upload.error is not None:
         raise upload.error
@@ -120,37 +130,17 @@ async def upload_files(
     *,
     exists: Existing = "refuse",
     at_once: int = 4,
-    below: Path | None = None,
+    below: Path | str | None = None,
     on_outcome: Callable[[Upload], object] | None = None,
     deadline_s: float | None = None,
 ) -> Uploads:
-    """Deliver files to the archive, which chooses the folder by the name. One that fails does not stop the others.
-
-    Args:
-        session: Borrowed.
-        config: Where the service is.
-        paths: Of the files.
-        exists: What a file that the archive has already means. `refuse`: `AlreadyExists`; `skip`: nothing; `check`:
-            nothing if it is the same, byte for byte, else `AlreadyExists`.
-        at_once: How many are sent at one moment.
-        below: Names are not looked at, and the path below this folder is asked for: as it was until 2024.
-        on_outcome: Told of each file when it is over.
-        deadline_s: Seconds for all of it.
-
-    Raises:
-        InvalidInput: A file is missing, or its name is none that the archive takes. Nothing was sent.
-        DeadlineExceeded: Time ran out.
-
-    Source: IMAP SDC, GET upload/<name>, PUT to the link it gives.
-    """
-    if isinstance(paths, str | Path):
-        raise InvalidInput("paths", f"{str(paths)!r} is one path; give a list of them, or upload the one")
+    """Deliver files, and return what became of each; see `Imap.upload_many`."""
     if exists not in ("refuse", "skip", "check"):
         raise InvalidInput("exists", f"{exists!r} is none of 'refuse', 'skip', 'check'")
     if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
         raise InvalidInput("at_once", f"{at_once!r} is not a positive whole number")
     deadline = Deadline(deadline_s)
-    parcels = await _parcels(list(paths), below)
+    parcels = await look_at(paths, below=below)
     delivery = _Delivery(session, config, exists)
     outcomes: dict[int, Upload] = {}
     waiting = iter(enumerate(parcels))
@@ -171,15 +161,32 @@ async def upload_files(
     return Uploads(files=tuple(outcomes[index] for index in range(len(parcels))))
 
 
-async def _parcels(paths: list[Path | str], below: Path | None) -> list[_Parcel]:
-    """Look at all files and names; what is wrong with any of them is told before anything is sent."""
-    found: dict[str, _Parcel] = {}
+async def look_at(paths: Iterable[Path | str], *, below: Path | str | None = None) -> tuple[Parcel, ...]:
+    """Return what `upload_files` would send, in order, and send nothing.
+
+    Args:
+        paths: Of the files.
+        below: As of `upload_files`.
+
+    Raises:
+        InvalidInput: Files are missing, the service does not take their names, or two have one name: all that is wrong
+            with any of them.
+    """
+    if isinstance(paths, str | Path):
+        raise InvalidInput("paths", f"{str(paths)!r} is one path; give a list of them, or upload the one")
+    folder = None if below is None else Path(below)
+    return await anyio.to_thread.run_sync(_parcels, [Path(path) for path in paths], folder, abandon_on_cancel=True)
+
+
+def _parcels(paths: list[Path], below: Path | None) -> tuple[Parcel, ...]:
+    """Look at files and their names. Blocks."""
+    found: dict[str, Parcel] = {}
     wrong: list[InvalidInput] = []
     for path in paths:
         try:
-            parcel = await _parcel(Path(path), below)
+            parcel = _parcel(path, below)
             if (other := found.setdefault(parcel.name, parcel)) is not parcel:
-                raise InvalidInput("path", f"{path} has the name of {other.file.path}, and the archive has one of each")
+                raise InvalidInput("path", f"{path} has the name of {other.path}, and the service has one of each")
         except InvalidInput as error:
             wrong.append(error)
     if len(wrong) > 1:
@@ -188,12 +195,12 @@ async def _parcels(paths: list[Path | str], below: Path | None) -> list[_Parcel]
         raise InvalidInput("path", f"{len(wrong)} of {len(paths)} files cannot be delivered: {first}{more}")
     if wrong:
         raise wrong[0]
-    return list(found.values())
+    return tuple(found.values())
 
 
-async def _parcel(path: Path, below: Path | None) -> _Parcel:
+def _parcel(path: Path, below: Path | None) -> Parcel:
     name, key = (path.name, _deliverable(path).key) if below is None else (_path_below(path, below),) * 2
-    return _Parcel(await FileBody.of(path), name, key)
+    return Parcel(FileBody.at(path), name, key)
 
 
 def _path_below(path: Path, folder: Path) -> str:
@@ -206,7 +213,7 @@ def _path_below(path: Path, folder: Path) -> str:
 def _deliverable(path: Path) -> FileName:
     name = parse_name(path)
     if isinstance(name, LegacyName):
-        raise InvalidInput("path", f"{path.name} is named as files were in 2024, and the archive takes such no more")
+        raise InvalidInput("path", f"{path.name} is named as files were in 2024, and the service takes such no more")
     if isinstance(name, ScienceName) and name.version.major is None:
         raise InvalidInput("path", f"{path.name} lacks the major version: v001.{name.version.minor:04d}, for example")
     return name
@@ -220,15 +227,15 @@ class _Delivery:
     config: ImapConfig
     exists: Existing
 
-    async def outcome(self, parcel: _Parcel) -> Upload:
+    async def outcome(self, parcel: Parcel) -> Upload:
         """Deliver one, and say what became of it."""
-        told = Upload(path=parcel.file.path, key=parcel.key, bytes=parcel.file.size)
+        upload = Upload(path=parcel.path, key=parcel.key, bytes=parcel.bytes)
         try:
-            return attrs.evolve(told, status=await self._deliver(parcel))
+            return attrs.evolve(upload, status=await self._deliver(parcel))
         except AuroraError as error:
-            return attrs.evolve(told, error=error)
+            return attrs.evolve(upload, error=error)
 
-    async def _deliver(self, parcel: _Parcel) -> Status:
+    async def _deliver(self, parcel: Parcel) -> Status:
         """Send it, as often as it takes."""
         sendings = 0
 
@@ -236,7 +243,8 @@ class _Delivery:
             nonlocal sendings
             sendings += 1
 
-        for links_left in reversed(range(_LINKS)):
+        url = f"{self.config.service_url}/upload/{quote(parcel.name)}"
+        for links_left in reversed(range(LINKS)):
             link: str | None = None
             try:
                 link = await self._link(parcel)
@@ -250,17 +258,22 @@ class _Delivery:
                 if self.exists == "skip" or (self.exists == "check" and await self._has(parcel)):
                     return "exists"
                 raise AlreadyExists.of(error, parcel.key) from error
+            except (ServerError, TransportError):
+                with suppress(AuroraError):  # that the answers were lost says nothing of the bytes
+                    if sendings and await self._has(parcel):
+                        return "uploaded"
+                raise
             except HttpError as error:
-                if link is None or error.status not in _LINK_REFUSED:
+                if not is_of_link(error, url):
                     raise
                 if not links_left:
                     raise LinkExpired.of(error, parcel.key) from error
             else:
-                await self._verify(parcel, answer)
+                await self._confirm(parcel, answer)
                 break
         return "uploaded"
 
-    async def _link(self, parcel: _Parcel) -> str:
+    async def _link(self, parcel: Parcel) -> str:
         """Ask where to send it."""
         answer = await ask(self.session, self.config, f"upload/{quote(parcel.name)}")
         link = answer.json()
@@ -268,41 +281,74 @@ class _Delivery:
             raise MalformedAnswer(shown_url(answer.url), "$", "something else came where a link was expected")
         return link
 
-    async def _has(self, parcel: _Parcel) -> bool:
-        """Whether the archive has just these bytes under this name."""
+    async def _has(self, parcel: Parcel) -> bool:
+        """Whether the service has just these bytes under this name."""
         url = download_url(self.config, parcel.key)
         try:
             async with self.session.open("GET", url, headers={"Accept-Encoding": "identity"}) as body:
-                if body.length != parcel.file.size:
+                if body.length != parcel.bytes:
                     return False
-                promised = _md5_of(body.headers)
-                if promised is None:  # stored in parts, or encrypted: the ETag says nothing, only the bytes do
-                    found = hashlib.md5(usedforsecurity=False)
+                there = _md5_in(body.headers)
+                if there is None:  # stored in parts, or encrypted: the ETag says nothing, only the bytes do
+                    digest = hashlib.md5(usedforsecurity=False)
                     async for chunk in body.chunks():
-                        await anyio.to_thread.run_sync(found.update, chunk)
-                    promised = found.hexdigest()
+                        await anyio.to_thread.run_sync(digest.update, chunk)
+                    there = digest.hexdigest()
         except HttpError:
             return False
-        return promised == await anyio.to_thread.run_sync(_md5, parcel.file.path, abandon_on_cancel=True)
+        return there == await anyio.to_thread.run_sync(_md5_of, parcel.file, abandon_on_cancel=True)
 
-    async def _verify(self, parcel: _Parcel, answer: Answer) -> None:
-        """Compare what the store says it got with what was sent."""
-        promised = _md5_of(answer.headers)
-        if promised is None:
-            return
-        sent = await anyio.to_thread.run_sync(_md5, parcel.file.path, abandon_on_cancel=True)
-        if sent != promised:
-            reason = "what arrived is not the file: it was changed on its way; ask the archive's people to remove it"
-            raise WrongContent(shown_url(answer.url), parcel.file.path, reason, sent, promised)
+    async def _confirm(self, parcel: Parcel, answer: Answer) -> None:
+        """Raise unless the file has certainly arrived."""
+        url = shown_url(answer.url)
+        if answer.method != "PUT" or answer.status not in _STORED or _is_page(answer):
+            # A redirect made a GET of it, or somebody in between, such as a page to log in, has answered for the store.
+            reason = f"{answer.status} of {answer.method} came, which is no store's answer to a file; upload it again"
+            raise MalformedAnswer(url, "status", reason)
+        if (there := _md5_in(answer.headers)) is not None:
+            sent = await anyio.to_thread.run_sync(_md5_of, parcel.file, abandon_on_cancel=True)
+            if sent == there:
+                return
+            if sent is not None:
+                reason = "what arrived is not the file: it was changed on its way; ask the SDC to remove it"
+                raise WrongContent(url, parcel.path, reason, sent, there)
+        size = await self._size_of(parcel)
+        if size is None:
+            reason = "whether it arrived is not known: the store names no MD5, and the service does not show the file"
+            if not self.config.is_authenticated:
+                reason += f" to those without {CREDENTIALS}"
+            raise WrongContent(url, parcel.path, reason, parcel.bytes)
+        if size != parcel.bytes:
+            reason = f"{size} of its {parcel.bytes} bytes arrived; ask the SDC to remove it"
+            raise WrongContent(url, parcel.path, reason, parcel.bytes, size)
+
+    async def _size_of(self, parcel: Parcel) -> int | None:
+        """Return how long the file is that the service has under the name; None where it shows none."""
+        for wait_s in islice(self.session.retry_policy.waits(), self.config.retries.attempts):
+            try:
+                return await size_of(self.session, self.config, parcel.key)
+            except NotFound:
+                await anyio.sleep(wait_s)
+            except Forbidden:
+                break
+        return None
 
 
-def _md5_of(headers: Mapping[str, str]) -> str | None:
-    """Return the MD5 that an ETag is, when the object was stored in one piece, and not encrypted with a key."""
-    match = _MD5.fullmatch(headers.get("ETag", ""))
-    is_plain = headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
-    return match[1] if match is not None and is_plain else None
+def _is_page(answer: Answer) -> bool:
+    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower() in _PAGES
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+def _md5_in(headers: Mapping[str, str]) -> str | None:
+    """Return the MD5 of what a store has, where its ETag certainly is that."""
+    digest = etag_digest(headers.get("ETag")) if is_md5_etag(headers) else None
+    return None if digest is None else digest.value.hex()
+
+
+def _md5_of(file: FileBody) -> str | None:
+    """Return that of a file; None where it is not what was sent any more. Blocks."""
+    try:
+        with file.path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, partial(hashlib.md5, usedforsecurity=False))
+            return digest.hexdigest() if file.is_like(os.fstat(opened.fileno())) else None
+    except OSError:
+        return None

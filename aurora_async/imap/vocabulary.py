@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal, get_args
 
 __all__ = [
     "APIDS",
@@ -23,6 +24,7 @@ __all__ = [
     "RELEASE_TYPES",
     "REPOINTED",
     "TABLES",
+    "ReleaseType",
 ]
 
 INSTRUMENTS = (
@@ -83,7 +85,8 @@ EXTENSIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """By the kind of a file, how its name may end."""
 
-RELEASE_TYPES = ("release", "early-release", "unrelease")
+ReleaseType = Literal["release", "early-release", "unrelease"]
+RELEASE_TYPES: tuple[ReleaseType, ...] = get_args(ReleaseType)
 """What can be asked of a release; the service does only the first so far."""
 
 KERNEL_FOLDERS: Mapping[str, str] = MappingProxyType(

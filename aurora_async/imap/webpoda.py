@@ -2,8 +2,8 @@
 
 The service knows two times of a packet: when the spacecraft sent it (`sct`) and when it was received on Earth (`ert`).
 It is asked for one application identifier (APID) at a time. Here all of an instrument are asked for at once, each into
-a file of its own; only when all of them are whole are they put one after the other, in the order of the APIDs. What is
-in the packets does not matter.
+a file of its own; only when all of them are whole are they put one after the other, in the order of the APIDs. Of the
+packets only the headers matter, which say that they are packets, and whole.
 
 Source: the SDC's data-access client 1.3.0.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -28,6 +27,7 @@ from aurora_async.display.numbers import plural, size
 from aurora_async.engine.deadline import Deadline
 from aurora_async.errors import AuroraError, InvalidInput
 from aurora_async.http import Session
+from aurora_async.imap._pieces import Piece, tidy, whole_file
 from aurora_async.imap._poda import SYSTEMS, LoginRefused, PacketService, Window, all_of
 from aurora_async.imap.catalog import rows
 from aurora_async.imap.config import ImapConfig
@@ -40,7 +40,7 @@ from aurora_async.imap.uploads import upload_file
 from aurora_async.imap.vocabulary import BUFFERS_MIN, REPOINTED
 from aurora_async.times import TimeLike
 from aurora_async.transfer.outcomes import FileOutcomes
-from aurora_async.transfer.sink import PartFile, ensure_writable
+from aurora_async.transfer.sink import ensure_writable
 from aurora_async.transfer.tables import table
 
 __all__ = [
@@ -63,7 +63,6 @@ _FIRST_VERSION = Version(1, 1)
 _CUT_OFF = timedelta(microseconds=999_999)
 """The most that a listed time lacks."""
 _FILES_AT_ONCE = 3
-_COPY_BYTES = 1 << 20
 
 
 @table(shown=("start_date", "repointing", "status", "path", "bytes", "error"), noun="packet file", hides_empty=True)
@@ -71,7 +70,7 @@ _COPY_BYTES = 1 << 20
 class PacketFile:
     """What became of the packets of a day, or of a pointing.
 
-    Status `new`: they are at `path`, under a name that the archive does not have. `same`: its newest file holds just
+    Status `new`: they are at `path`, under a name that the service does not have. `same`: its newest file holds just
     these, and `path` is that. `fewer`: it holds more, so nothing was kept, and `path` is that. `empty`: there are none.
     A new file that could not be delivered is there, with the `error`.
     """
@@ -85,6 +84,11 @@ class PacketFile:
     is_uploaded: bool = False
     error: AuroraError | None = None
 
+    @property
+    def ok(self) -> bool:
+        """True when nothing went wrong."""
+        return self.error is None
+
 
 @attrs.frozen(kw_only=True)
 class PacketFiles(FileOutcomes[PacketFile]):
@@ -96,7 +100,7 @@ class PacketFiles(FileOutcomes[PacketFile]):
 
     @property
     def new(self) -> tuple[PacketFile, ...]:
-        """Those that the archive does not have, or did not have before."""
+        """Those that the service does not have, or did not have before."""
         return tuple(file for file in self.files if file.status == "new")
 
     @property
@@ -130,27 +134,7 @@ async def packet_times(
     at_once: int = 8,
     deadline_s: float | None = None,
 ) -> list[datetime]:
-    """Return the spacecraft times of the packets that were received on Earth in a time range.
-
-    Args:
-        session: Borrowed.
-        config: Where the packet service is, and the login for it.
-        instrument: One that has packets: see `vocabulary.APIDS`.
-        start: First time of reception, UTC.
-        end: Last one, included; a date includes all its day. None: the end of what `start` names.
-        apids: Of the packets; None: all of the instrument.
-        system: See `SYSTEMS`.
-        at_once: How many APIDs are asked for at one moment.
-        deadline_s: Seconds for all of it.
-
-    Returns:
-        One for each packet, to the second, aware UTC, in their order.
-
-    Raises:
-        InvalidInput: The instrument has no packets, or there is no login. Nothing was sent.
-        LoginRefused: The service does not take it.
-        MalformedAnswer: What came is no list of times.
-    """
+    """Return the times of packets that were received on Earth in a time range; see `Imap.packet_times`."""
     service = PacketService.of(session, config, instrument, apids=apids, system=system, at_once=at_once)
     window = Window.of(start, end)
     with Deadline(deadline_s).scope(f"listing the packets of {instrument}"):
@@ -169,11 +153,7 @@ async def packets(
     at_once: int = 8,
     deadline_s: float | None = None,
 ) -> bytes:
-    """Return the packets that the spacecraft sent in a time range, in the order of their APIDs and in memory.
-
-    For more than some hours of an instrument use `download_packets`. Arguments and errors are those of `packet_times`,
-    with `start` and `end` on the spacecraft's clock.
-    """
+    """Return the packets that the spacecraft sent in a time range of its own clock; see `Imap.packets`."""
     service = PacketService.of(session, config, instrument, apids=apids, system=system, at_once=at_once)
     window = Window.of(start, end)
     with Deadline(deadline_s).scope(f"reading the packets of {instrument}"):
@@ -196,44 +176,14 @@ async def download_packets(
     on_outcome: Callable[[PacketFile], object] | None = None,
     deadline_s: float | None = None,
 ) -> PacketFiles:
-    """Make the files of level 0 that the archive lacks: one a day, of some instruments one a pointing.
-
-    A file gets the next minor version of the archive's newest one, and is made only where its packets are others.
-    Days of some instruments hold some minutes of the days before and after, pointings do not.
-
-    Args:
-        session: Borrowed.
-        config: Where the services are, and the folder when none is given.
-        instrument: One that has packets: see `vocabulary.APIDS`.
-        start: First day or time, UTC.
-        end: Last one, included; a date includes all its day. None: the end of what `start` names.
-        mode: What `start` and `end` are about. `ert`: when packets were received on Earth; the days and pointings that
-            they are of are made anew, whole. `sct`: when they were sent; all days and pointings in between are made.
-        upload: Deliver what is new to the archive.
-        folder: The data directory; the archive's folders are made in it.
-        repoint_rows: The rows of a table of repointings; None: the newest one of the archive.
-        system: See `SYSTEMS`.
-        at_once: How many APIDs are asked for at one moment.
-        on_outcome: Told of each file when it is over.
-        deadline_s: Seconds for all of it; files that are made by then are kept.
-
-    Returns:
-        What became of each day or pointing; one that fails does not stop the others.
-
-    Raises:
-        InvalidInput: The instrument has no packets, or there is no login. Nothing was sent.
-        LoginRefused: The packet service does not take it.
-        NoPointings: The archive has no table of repointings.
-        HttpError, TransportError: The packets, the pointings or the archive's files could not be listed.
-        TargetNotWritable: The folder cannot be made or written.
-    """
+    """Make the files of level 0 that the service lacks; see `Imap.download_packets`."""
     if mode not in ("ert", "sct"):
-        raise InvalidInput("mode", f"{mode!r} is none of 'ert' (received on Earth) and 'sct' (spacecraft time)")
+        raise InvalidInput("mode", f"{mode!r} is not one of 'ert' (received on Earth) and 'sct' (spacecraft time)")
     service = PacketService.of(session, config, instrument, system=system, at_once=at_once)
     window = Window.of(start, end)
     maker = _Maker(service, folder_of(config, folder), upload)
     with Deadline(deadline_s).scope(f"making packet files of {instrument}"):
-        await ensure_writable(maker.folder / "packets")
+        await ensure_writable(maker.folder / ".aurora-probe")
         spans = await maker.spans(window, mode, repoint_rows)
         archived = await maker.archived(spans)
         made: dict[_Span, PacketFile] = {}
@@ -278,11 +228,11 @@ class _Maker:
         return {time for times in await self.service.times(window) for time in times}
 
     async def archived(self, spans: list[_Span]) -> dict[tuple[date, int | None], ScienceFile]:
-        """Return the newest files that the archive has of them."""
+        """Return the newest files that the service has of them."""
         if not spans:
             return {}
         if not self.service.config.is_authenticated:
-            logger.warning("without a key the archive shows no files of level 0, and all packets count as new")
+            logger.warning("without a key the service shows no files of level 0, and all packets count as new")
         days = [span.start_date for span in spans]
         query = FileQuery(
             instrument=self.service.instrument,
@@ -317,19 +267,20 @@ class _Maker:
         version = _version_after(archived)
         name = ScienceName(self.service.instrument, "l0", "raw", span.start_date, version, repointing=span.repointing)
         path = name.path_in(self.folder)
+        await tidy(path)
         async with AsyncExitStack() as stack:
-            pieces: dict[int, PartFile] = {}
+            pieces: dict[int, Piece] = {}
 
             async def fetch(apid: int) -> None:
-                piece = pieces[apid] = await stack.enter_async_context(PartFile(self.folder / path.name))
+                piece = pieces[apid] = await stack.enter_async_context(Piece(self.folder / path.name))
                 await self.service.save(apid, span.window, piece)
 
             await all_of(partial(fetch, apid) for apid in self.service.apids)
             if not any(piece.written_bytes for piece in pieces.values()):
                 return attrs.evolve(told, status="empty", bytes=0)
-            whole = await stack.enter_async_context(PartFile(path, sha256=True))
+            whole = await stack.enter_async_context(whole_file(path))
             for apid in self.service.apids:
-                await whole.run(_append, whole, pieces[apid].fd)
+                await whole.run(pieces[apid].read, whole.write_here)
             told = attrs.evolve(told, bytes=whole.written_bytes, sha256=whole.sha256)
             if archived is not None and (there := await self._there(archived, told)) is not None:
                 return there
@@ -337,7 +288,7 @@ class _Maker:
         return attrs.evolve(told, status="new", path=path)
 
     async def _there(self, archived: ScienceFile, told: PacketFile) -> PacketFile | None:
-        """Return what makes a new file needless: that the archive's has the same packets, or more of them."""
+        """Return what makes a new file needless: that the service's has the same packets, or more of them."""
         (got,) = await download_files(self.service.session, self.service.config, archived, self.folder)
         if got.error is not None:
             raise got.error
@@ -372,12 +323,6 @@ def _version_after(archived: ScienceFile | None) -> Version:
     """Return the next minor version; 1.1 after none, and after those of old that had no major part."""
     version = archived.version if archived is not None else None
     return _FIRST_VERSION if version is None or version.major is None else Version(version.major, version.minor + 1)
-
-
-def _append(whole: PartFile, fd: int) -> None:
-    os.lseek(fd, 0, os.SEEK_SET)
-    while block := os.read(fd, _COPY_BYTES):
-        whole.write_here(block)
 
 
 def _sha256(path: Path) -> str:

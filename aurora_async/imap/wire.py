@@ -142,13 +142,13 @@ def _document(answer: Answer, form: type[T]) -> tuple[Any, T]:
 class _Reader(Generic[T]):
     """Reads the values of one list of rows, and knows where in it each was when one is wrong."""
 
-    def __init__(self, answer: Answer, form: type[T]) -> None:
+    def __init__(self, answer: Answer, form: type[list[T]]) -> None:
         self._url = shown_url(answer.url)
         self._at = 0
         self._days: dict[str, date] = {}  # the same few thousand for any number of rows
         self.raw: list[dict[str, Any]]
         self.rows: list[T]
-        self.raw, self.rows = _document(answer, list[form])  # type: ignore[valid-type]
+        self.raw, self.rows = _document(answer, form)
 
     def __iter__(self) -> Iterator[tuple[T, dict[str, Any]]]:
         for at, pair in enumerate(zip(self.rows, self.raw, strict=True)):
@@ -206,7 +206,7 @@ def decode_catalog(answer: Answer, table: str) -> list[CatalogFile]:
 
 
 def _ancillary_files(answer: Answer) -> Iterator[AncillaryFile]:
-    reader = _Reader(answer, _AncillaryRow)
+    reader = _Reader(answer, list[_AncillaryRow])
     for row, raw in reader:
         yield AncillaryFile(
             key=row.file_path,
@@ -223,7 +223,7 @@ def _ancillary_files(answer: Answer) -> Iterator[AncillaryFile]:
 
 
 def _product_files(answer: Answer, made: type[ScienceFile] | type[QuicklookFile]) -> Iterator[CatalogFile]:
-    reader = _Reader(answer, _ProductRow)
+    reader = _Reader(answer, list[_ProductRow])
     for row, raw in reader:
         if row.version is not None and _LEGACY_VERSION.fullmatch(row.version):
             yield LegacyFile(
@@ -261,7 +261,7 @@ def decode_kernels(answer: Answer) -> list[SpiceKernel]:
     Raises:
         MalformedAnswer: With the place.
     """
-    reader = _Reader(answer, _KernelRow)
+    reader = _Reader(answer, list[_KernelRow])
     return [_kernel(reader, row, raw) for row, raw in reader]
 
 
@@ -298,7 +298,7 @@ def decode_table_files(answer: Answer, type_: str) -> list[TableFile]:
     Raises:
         MalformedAnswer: With the place.
     """
-    reader = _Reader(answer, _TableRow)
+    reader = _Reader(answer, list[_TableRow])
     found = []
     for row, raw in reader:
         try:
@@ -325,7 +325,7 @@ def decode_jobs(answer: Answer) -> list[ProcessingJob]:
     Raises:
         MalformedAnswer: With the place.
     """
-    reader = _Reader(answer, _JobRow)
+    reader = _Reader(answer, list[_JobRow])
     return [
         ProcessingJob(
             status=row.status,

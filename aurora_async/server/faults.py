@@ -12,6 +12,7 @@ import ipaddress
 import random
 import re
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -25,7 +26,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from aurora_async.server._faulty import FaultyWriter
 from aurora_async.server.rules import FaultRule, refuse_unknown, rules_of
-from aurora_async.server.site import CHANGE, FATE, ApiError, Change, Routes, answer_bytes, read_json
+from aurora_async.server.site import CHANGE, FATE, HELD_S, ApiError, Change, Routes, answer_bytes, read_json
 
 __all__ = ["Fault", "Faults", "Seen"]
 
@@ -225,10 +226,12 @@ class Faults:
         rule, writer = exchange.rule, exchange.writer
         if rule is None or writer is None:
             return await respond(request)
+        began_s = time.monotonic()
         try:
             await writer.before_handling()
         except ConnectionError:
             return web.Response(status=499)  # for the log: nothing can be sent any more
+        request[HELD_S] = time.monotonic() - began_s
         scripted = rule.answer()
         return await respond(request) if scripted is None else scripted
 

@@ -27,6 +27,7 @@ __all__ = [
     "CHANGE",
     "CHUNK_BYTES",
     "FATE",
+    "HELD_S",
     "ApiError",
     "Change",
     "Fate",
@@ -82,6 +83,8 @@ class Change:
 
 FATE = web.RequestKey("fate", Fate)
 CHANGE = web.RequestKey("change", Change)
+HELD_S = web.RequestKey("held_s", float)
+"""How long a fault has held up a request before its handler was called."""
 UNCHANGED = Change()
 
 

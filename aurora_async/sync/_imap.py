@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
-from aurora_async.imap import Download, ImapConfig, Upload, Uploads
+from aurora_async.imap import (
+    Download,
+    FileTable,
+    ImapConfig,
+    SpiceKernel,
+    SpiceQuery,
+    TableFile,
+    Upload,
+    Uploads,
+)
 from aurora_async.imap import Imap as AsyncImap
 from aurora_async.imap.downloads import Downloadable, OnBytes, OnOutcome
+from aurora_async.imap.spice import TableType
 from aurora_async.imap.uploads import Existing
 from aurora_async.sync._client import BlockingClient
 from aurora_async.sync._verbs import blocking, streaming
+from aurora_async.times import TimeLike
 from aurora_async.transfer.fetch import Exists
 
 __all__ = ["Imap"]
@@ -21,7 +32,7 @@ T = TypeVar("T")
 
 
 class Imap(BlockingClient[AsyncImap]):
-    """The SDC's archive, or a local service like it, blocking; see `aurora_async.Imap`.
+    """The SDC, or a local service like it, blocking; see `aurora_async.Imap`.
 
     It is opened by the first call, from whichever thread, and closed by `close`, at the end of a `with` block, or at
     the latest when the interpreter ends. It works in scripts and in notebooks alike, whose own event loop it does not
@@ -60,7 +71,6 @@ class Imap(BlockingClient[AsyncImap]):
 
     query = blocking(AsyncImap.query)
     stream = streaming(AsyncImap.stream)
-    spice_query = blocking(AsyncImap.spice_query)
     spin_tables = blocking(AsyncImap.spin_tables)
     repoint_tables = blocking(AsyncImap.repoint_tables)
     thruster_tables = blocking(AsyncImap.thruster_tables)
@@ -75,6 +85,50 @@ class Imap(BlockingClient[AsyncImap]):
     packets = blocking(AsyncImap.packets)
     download_packets = blocking(AsyncImap.download_packets)
     upload = blocking(AsyncImap.upload)
+
+    @overload
+    def spice_query(  # type: ignore[overload-overlap]
+        self,
+        type: TableType,
+        file_name: str | None = None,
+        start: TimeLike | float | None = None,
+        end: TimeLike | float | None = None,
+        *,
+        latest: bool = False,
+        ingestion_start_date: TimeLike | None = None,
+        ingestion_end_date: TimeLike | None = None,
+        deadline_s: float | None = None,
+    ) -> FileTable[TableFile]: ...
+    @overload
+    def spice_query(
+        self,
+        type: SpiceQuery | str | None = None,
+        file_name: str | None = None,
+        start: TimeLike | float | None = None,
+        end: TimeLike | float | None = None,
+        *,
+        latest: bool = False,
+        ingestion_start_date: TimeLike | None = None,
+        ingestion_end_date: TimeLike | None = None,
+        deadline_s: float | None = None,
+    ) -> FileTable[SpiceKernel]: ...
+    def spice_query(
+        self,
+        type: SpiceQuery | str | None = None,
+        file_name: str | None = None,
+        start: TimeLike | float | None = None,
+        end: TimeLike | float | None = None,
+        *,
+        latest: bool = False,
+        ingestion_start_date: TimeLike | None = None,
+        ingestion_end_date: TimeLike | None = None,
+        deadline_s: float | None = None,
+    ) -> FileTable[SpiceKernel] | FileTable[TableFile]:
+        """Return the kernels that match all filters; see `aurora_async.Imap.spice_query`."""
+        return self._loop.run(
+            self._asynchronous.spice_query, type, file_name, start, end, latest=latest,
+            ingestion_start_date=ingestion_start_date, ingestion_end_date=ingestion_end_date, deadline_s=deadline_s,
+        )  # fmt: skip
 
     def download(
         self,
@@ -103,7 +157,7 @@ class Imap(BlockingClient[AsyncImap]):
         *,
         exists: Existing = "refuse",
         at_once: int = 4,
-        below: Path | None = None,
+        below: Path | str | None = None,
         on_outcome: Callable[[Upload], object] | None = None,
         deadline_s: float | None = None,
     ) -> Uploads:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-__all__ = ["Column", "Field", "Layout", "ValueKind", "columns", "fields_of", "layout_of", "plain_columns"]
+__all__ = ["Column", "Field", "Layout", "ValueKind", "columns", "fields_of", "layout_of", "plain_columns", "text_of"]
 
 
 class ValueKind(Enum):
@@ -54,6 +54,12 @@ class Layout:
     """A mapping from days to numbers that becomes a row an entry: the field, the names of its two columns."""
     omit: tuple[str, ...] = ()
     """Fields that become no column."""
+    hidden: tuple[str, ...] = ()
+    """Fields that are told of nowhere, in no dictionary and no Arrow table either: what came, beside what it means."""
+    texts: tuple[str, ...] = ()
+    """Fields that are told of by their texts: `str(value)`."""
+    last: tuple[str, ...] = ()
+    """Fields that come after all others."""
     brief: tuple[str, ...] | None = None
     """The fields that are told of such a record inside another one; None is all."""
     shown: tuple[str, ...] | None = None
@@ -81,16 +87,20 @@ _KNOWN: dict[type[Any], tuple[Field, ...]] = {}
 
 
 def fields_of(record_type: type[Any]) -> tuple[Field, ...]:
-    """Return the fields of an attrs class, in order."""
+    """Return the fields of an attrs class that are told of, in order."""
     if record_type not in _KNOWN:
-        hints = get_type_hints(record_type)
-        _KNOWN[record_type] = tuple(_field(one.name, hints.get(one.name, Any)) for one in attrs.fields(record_type))
+        hints, layout = get_type_hints(record_type), layout_of(record_type)
+        names = [one.name for one in attrs.fields(record_type) if one.name not in (*layout.hidden, *layout.last)]
+        names += [name for name in layout.last if name in hints]
+        _KNOWN[record_type] = tuple(_field(one, hints.get(one, Any), one in layout.texts) for one in names)
     return _KNOWN[record_type]
 
 
-def _field(name: str, hint: Any) -> Field:
+def _field(name: str, hint: Any, is_text: bool) -> Field:
     members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     optional = type(None) in members
+    if is_text:
+        return Field(name, ValueKind.TEXT, optional)
     kinds = {_kind(member): member for member in members if member is not type(None)}
     if len(kinds) == 1:
         ((kind, inner),) = kinds.items()
@@ -173,6 +183,8 @@ def _flat(
         if field.name in without or field.name in layout.omit:
             continue
         found = _attribute(values, field.name, optional)
+        if field.name in layout.texts:
+            found = list(map(text_of, found))
         missing = optional or field.optional
         if field.kind is ValueKind.RECORD and field.inner is not None:
             yield from _flat(
@@ -202,6 +214,11 @@ def _attribute(values: Sequence[Any], name: str, optional: bool) -> list[Any]:
     if optional:
         return [None if value is None else getattr(value, name) for value in values]
     return list(map(attrgetter(name), values))
+
+
+def text_of(value: object) -> str | None:
+    """Return what stands for one of a layout's `texts`."""
+    return None if value is None else str(value)
 
 
 def _told_not(record_type: type[Any]) -> tuple[str, ...]:

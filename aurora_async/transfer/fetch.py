@@ -48,7 +48,7 @@ from aurora_async.transfer.digests import Digest, caller_digest, etag_digest, pr
 from aurora_async.transfer.leases import PARTS_FOLDER, Claim, ClaimLost, Leftover
 from aurora_async.transfer.names import name_from
 from aurora_async.transfer.origins import Origin
-from aurora_async.transfer.sink import PartFile, as_ours, pump, refuse_other_length
+from aurora_async.transfer.sink import PartFile, as_ours, pump, refuse_other_length, sync_folder
 from aurora_async.transfer.versions import Version
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,8 @@ _PROGRESS_BYTES = 64 << 10
 _SMALL_BYTES = 4 << 20
 """What a file may lose when the process is killed: noting how far it is takes longer than to fetch so much again."""
 _WAIT_S = 0.5
+_ASK_S = 10.0
+"""Longest that a file that is there waits for the word of a server that may be away."""
 _PAGES = ("text/html", "application/xhtml+xml")
 _PAGE_SUFFIXES = (".html", ".htm", ".xhtml", ".php")
 _PACKED_SUFFIXES = (".gz", ".tgz", ".z", ".bz2", ".xz", ".zst", ".br", ".svgz")
@@ -97,8 +99,8 @@ class FetchOptions:
         exists: What a file that is there already means. `check`: it is kept if it has the length and the date of the
             server's (instead of the date the digest, where one is given, or the ETag is an MD5), and replaced
             otherwise, also when it is known to be of another address and ETag (on Linux, where the file system keeps
-            extended attributes); `complete`: it is kept unless it is shorter than the server's; `skip`: it is kept
-            unseen; `replace`; `refuse` (`TargetExists`).
+            extended attributes); `complete`: it is kept unless it is shorter than the server's, also where the server
+            does not say; `skip`: it is kept unseen; `replace`; `refuse` (`TargetExists`).
         least_bytes_per_s: Slower than this over `stall_s` counts as stalled; None never does.
         stall_s: Seconds over which the pace is measured.
         lease_s: How long a process that writes a file may be silent before others take its place.
@@ -118,7 +120,7 @@ class Fetched:
     """What stands under `path` now: `bytes` long. `fetched_bytes` of them came now, the others were there before."""
 
     path: Path
-    url: str
+    url: str = attrs.field(repr=lambda url: repr(shown_url(url)))
     bytes: int
     fetched_bytes: int
     sha256: str | None
@@ -136,7 +138,7 @@ class Fetched:
 class File:
     """A file to fetch: `name` is a path in the folder, or what the URL ends in; `check` as of `Fetcher.fetch`."""
 
-    url: str
+    url: str = attrs.field(repr=lambda url: repr(shown_url(url)))
     name: str | None = None
     size: int | None = None
     digest: str | None = None
@@ -175,7 +177,12 @@ class _Wanted:
         try:
             return await anyio.to_thread.run_sync(call, *args, abandon_on_cancel=True)
         except OSError as error:
-            raise as_ours(error, self.url, self.target, 0) from error
+            raise as_ours(error, self.shown, self.target, 0) from error
+
+    @property
+    def shown(self) -> str:
+        """The URL for people."""
+        return shown_url(self.url)
 
     def keeps(self, found: os.stat_result) -> bool:
         """True when the file that is there is what the caller knows of it. Reads it if need be, and cleans up."""
@@ -223,17 +230,18 @@ class Fetcher:
         headers: Mapping[str, str] | None = None,
         check: Callable[[Path], object] | None = None,
         on_bytes: Callable[[int, int | None], object] | None = None,
+        is_file: bool = False,
     ) -> Fetched:
         """Fetch one file; see `aurora_async.fetch`.
 
         `check` is called in a thread with the whole file before it takes its name, and raises `WrongContent` for what
-        must not take it.
+        must not take it. With `is_file` the target is not meant as a folder, even where one stands in its place.
         """
         started = time.monotonic()
         _check_url(url)
         if ours := _OUR_HEADERS.intersection(name.lower() for name in headers or {}):
             raise InvalidInput("headers", f"{min(ours)!r} is for this to send")
-        path, before = await anyio.to_thread.run_sync(_look_at, target, url, abandon_on_cancel=True)
+        path, before = await anyio.to_thread.run_sync(_look_at, target, url, is_file, abandon_on_cancel=True)
         wanted = _Wanted(
             url=url,
             target=path,
@@ -271,7 +279,7 @@ class Fetcher:
                     try:
                         got = await self.fetch(
                             file.url, target, size=file.size, digest=file.digest, check=file.check,
-                            on_bytes=None if on_bytes is None else partial(on_bytes, index),
+                            on_bytes=None if on_bytes is None else partial(on_bytes, index), is_file=True,
                         )  # fmt: skip
                         outcome = attrs.evolve(outcome, fetched=got)
                     except AuroraError as error:
@@ -296,7 +304,9 @@ class Fetcher:
             if exists == "skip":
                 await wanted.in_thread(Claim(wanted.target, wanted.options.lease_s).tidy)
                 return wanted.was_there(before)
-            if exists in ("check", "complete") and await self._is_up_to_date(wanted, before):
+            if exists == "complete" and await self._is_complete(wanted, before):
+                return wanted.was_there(before)
+            if exists == "check" and await self._is_up_to_date(wanted, before):
                 return wanted.was_there(before)
         lost, waited = 0, False
         while lost < self._session.config.retries.attempts:
@@ -316,7 +326,7 @@ class Fetcher:
                 waited = True
                 await anyio.sleep(random.uniform(0.5, 1) * _WAIT_S)
         reason = f"somebody removes what is in {PARTS_FOLDER}, again and again"
-        raise TargetNotWritable(wanted.url, wanted.target, reason)
+        raise TargetNotWritable(wanted.shown, wanted.target, reason)
 
     async def _is_fetched(self, wanted: _Wanted, found: os.stat_result) -> bool:
         """True when whoever was faster has just fetched this file, and not another one of its name."""
@@ -324,6 +334,20 @@ class Fetcher:
         if wanted.options.exists != "skip" and (origin is None or origin.address != Origin.of(wanted.url).address):
             return await self._is_up_to_date(wanted, found)
         return await wanted.in_thread(wanted.is_kept_by, found)
+
+    async def _is_complete(self, wanted: _Wanted, found: os.stat_result) -> bool:
+        """Ask the server how long the file is; while it does not say, what is there is good enough."""
+        if not found.st_size:
+            return False
+        reason: object = f"no answer within {_ASK_S:g} s"
+        with anyio.move_on_after(_ASK_S):
+            try:
+                version = await self._look(wanted)
+                return found.st_size >= (version.length or 1) and await wanted.in_thread(wanted.keeps, found)
+            except (AuroraError, _Changed) as error:
+                reason = error
+        logger.warning("%s is taken as it is, since the server does not say how long it is: %s", wanted.target, reason)
+        return True
 
     async def _is_up_to_date(self, wanted: _Wanted, found: os.stat_result) -> bool:
         """Ask the server about the file that is there."""
@@ -335,8 +359,6 @@ class Fetcher:
             return False
         if version is None:
             return await wanted.in_thread(wanted.keeps, found)
-        if wanted.options.exists == "complete":
-            return found.st_size >= (version.length or 1)
         if version.length not in (None, found.st_size) or (version.length is None and wanted.size is None):
             return False
         now = Origin.of(wanted.url, version.etag)
@@ -350,7 +372,7 @@ class Fetcher:
             modified = version.modified
             if modified is None or int(found.st_mtime) != int(modified.timestamp()):
                 return False
-            if origin is not None and origin.is_other(now):
+            if origin is not None and origin.is_other(now, is_of_content=origin.is_of(found, wanted.url)):
                 return False
         return await wanted.in_thread(wanted.keeps, found)
 
@@ -371,7 +393,9 @@ class Fetcher:
             headers["If-None-Match"] = etag
         try:
             async with self._session.open("GET", wanted.url, headers=headers, attempts=attempts) as body:
-                if body.status == 304:
+                if body.status == 304 and etag is not None:
+                    if body.headers.get("ETag", etag).removeprefix("W/") != etag.removeprefix("W/"):
+                        raise _Changed("the server says that another version has not changed")
                     return None
                 if body.status == 206:
                     return Version.of(body.headers, _content_range(body)[2])
@@ -418,7 +442,7 @@ class Fetcher:
                 if isinstance(change, _Short):
                     # Once more from the beginning, and a look at what is behind it: twice the same is what there is.
                     reason, tries_left = str(change), min(tries_left, 2)
-                failure: AuroraError = WrongContent(part.wanted.url, part.target, reason)
+                failure: AuroraError = WrongContent(part.wanted.shown, part.target, reason)
                 await part.run(part.start_over)
             except AuroraError as error:
                 failure = error
@@ -471,6 +495,8 @@ class Fetcher:
             raise _Short(f"the server promises {known.length} bytes and has {now.length}")
         if not now.is_same(known) or length != part.written_bytes:
             raise _Changed(f"there is nothing behind byte {part.written_bytes} any more")
+        if now.is_md5 and (promise := etag_digest(now.etag)) is not None:
+            part.promise(promise)  # no answer with a body has told it
         return await part.finish()
 
     async def _take(self, part: _Part, body: Body, length: int | None) -> None:
@@ -478,7 +504,7 @@ class Fetcher:
         wanted = part.wanted
         if wanted.size is not None and length is not None and length != wanted.size:
             reason = f"it has {length} bytes, {wanted.size} are expected"
-            raise WrongContent(wanted.url, wanted.target, reason, wanted.size, length)
+            raise WrongContent(wanted.shown, wanted.target, reason, wanted.size, length)
         # A file that is packed by its name is kept packed, even where the server means the packing for the way only.
         decode = not wanted.target.name.lower().endswith(_PACKED_SUFFIXES)
         part.expect(Version.of(body.headers, length), body, decode)
@@ -500,7 +526,7 @@ class Fetcher:
             raise trouble[0]
         if part.is_expecting:  # an empty body
             await part.run(part.begin)
-        refuse_other_length(part.written_bytes, length, wanted.url, wanted.target)
+        refuse_other_length(part.written_bytes, length, wanted.shown, wanted.target)
 
 
 async def _paced(body: Body, part: _Part, decode: bool) -> AsyncGenerator[bytes, None]:
@@ -531,20 +557,20 @@ async def _paced(body: Body, part: _Part, decode: bool) -> AsyncGenerator[bytes,
                     in_window, waited_s = 0, 0.0
                     continue
             reason = f"only {in_window} bytes came in {waited_s:.1f} s, after {arrived - in_window} bytes"
-            raise TransferStalled(wanted.url, wanted.target, reason)
+            raise TransferStalled(wanted.shown, wanted.target, reason)
 
 
 def _refuse_other(body: Body, wanted: _Wanted) -> None:
     """Refuse what is not the file, for all its success: a page that tells of an error, or asks to log in."""
     if body.status not in (200, 203):
-        raise MalformedAnswer(body.url, "status", f"{body.status} came, with which no file comes")
+        raise MalformedAnswer(shown_url(body.url), "status", f"{body.status} came, with which no file comes")
     kind = body.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind in _PAGES and wanted.target.suffix.lower() not in _PAGE_SUFFIXES:
         reason = (
             f"a web page came instead of {wanted.target.name}; open the address to read it, or give the file a name "
             "that ends in .html to keep the page"
         )
-        raise MalformedAnswer(body.url, "Content-Type", reason)
+        raise MalformedAnswer(shown_url(body.url), "Content-Type", reason)
 
 
 def _refuse_other_part(body: Body, part: _Part) -> int:
@@ -589,7 +615,7 @@ class _Part(PartFile):
     """
 
     def __init__(self, wanted: _Wanted) -> None:
-        super().__init__(wanted.target, url=wanted.url, overwrite=wanted.options.exists != "refuse")
+        super().__init__(wanted.target, url=wanted.shown, overwrite=wanted.options.exists != "refuse")
         self.wanted = wanted
         self.found: os.stat_result | None = None
         """The file that was there when this was opened."""
@@ -600,6 +626,7 @@ class _Part(PartFile):
         self._hashes: dict[str, Any] = {}
         self._checkpoint_time = 0.0
         self._beginning: Callable[[], None] | None = None
+        self._is_noted = False
         self._fetched_bytes = 0
         self._keep = wanted.options.keep_parts
         self._has_name = False
@@ -663,6 +690,7 @@ class _Part(PartFile):
     def _go_on_from(self, left: Leftover, version: Version) -> None:
         # Noted before they are ours: whoever comes upon our part file must know of which version it is.
         self._claim.note(version, 0)
+        self._is_noted = True
         self._close()
         try:
             self._claim.move_here(left)
@@ -678,11 +706,20 @@ class _Part(PartFile):
 
     def start_over(self) -> None:
         """Forget what has come."""
+        if self._is_noted:
+            # Before it is gone: whoever comes upon the part file must not take what follows for what was noted.
+            self._claim.note(None, 0)
+            sync_folder(self._path.parent)
+            self._is_noted = False
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self.version, self.written_bytes = None, 0
         self._promises.clear()
         self._hashes = {}
+
+    def promise(self, digest: Digest) -> None:
+        """Have the whole file verified by a digest, too."""
+        self._promises.add(digest)
 
     def expect(self, version: Version, body: Body, decode: bool) -> None:
         """Take the bytes of an answer from now on, behind those that are there if it is a part."""
@@ -752,6 +789,7 @@ class _Part(PartFile):
         """Make what has come durable, then write down that it is: never the other way round."""
         os.fsync(self._fd)
         self._claim.note(self.version, self.written_bytes, released=released)
+        self._is_noted = True
         self._checkpoint_time = time.monotonic()
 
     def _finish(self) -> None:
@@ -828,7 +866,7 @@ def _file_at(path: Path) -> os.stat_result | None:
 
 
 def _identity(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return found.st_ino, found.st_size, found.st_mtime_ns  # not the ctime: a change of permissions brings no new file
 
 
 def _planned(files: Iterable[str | File], folder: Path) -> list[tuple[int, File, Path]]:
@@ -859,16 +897,16 @@ def _check_url(url: object) -> None:
         raise InvalidInput("url", f"{shown_url(str(url))!r} is not an http(s) URL")
 
 
-def _look_at(target: Path | str, url: str) -> tuple[Path, os.stat_result | None]:
+def _look_at(target: Path | str, url: str, is_file: bool) -> tuple[Path, os.stat_result | None]:
     """Return where the file goes, and what is there."""
     path = Path(target)
     try:
         # "data/" is a folder, also one that is still to be made; a Path has lost its slash.
-        if str(target).endswith(("/", os.sep)) or path.is_dir():
+        if not is_file and (str(target).endswith(("/", os.sep)) or path.is_dir()):
             path /= name_from(url)
         return path, _file_at(path)
     except OSError as error:
-        raise as_ours(error, url, path, 0) from error
+        raise as_ours(error, shown_url(url), path, 0) from error
 
 
 # Public ---------------------------------------------------------------------------------------------------------------

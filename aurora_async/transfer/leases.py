@@ -112,7 +112,7 @@ class Claim:
         Raises:
             ClaimLost: Others have taken it.
         """
-        fresh = self._write(version, durable_bytes, released)
+        fresh = self._write(version, durable_bytes, released, is_durable=True)
         if not self.is_held:
             fresh.unlink(missing_ok=True)
             raise ClaimLost
@@ -166,7 +166,7 @@ class Claim:
                     self._remove(token)
             self.state.parent.rmdir()
 
-    def _write(self, version: Version | None, durable_bytes: int, released: bool) -> Path:
+    def _write(self, version: Version | None, durable_bytes: int, released: bool, *, is_durable: bool = False) -> Path:
         note = _Note(
             file=self.target.name, worker=self._worker, lease_s=self.lease_s, released=released,
             version=version, durable_bytes=durable_bytes,
@@ -178,7 +178,7 @@ class Claim:
             with suppress(FileNotFoundError), fresh.open("wb") as file:
                 file.write(msgspec.json.encode(note))
                 file.flush()
-                if version is not None:
+                if is_durable:
                     os.fsync(file.fileno())
                 break
         return fresh

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 from hashlib import sha256
@@ -14,6 +15,8 @@ import msgspec
 __all__ = ["Origin"]
 
 _NAME = "user.aurora_async.origin"
+_OF_CONTENT = re.compile(r'"[0-9a-f]{32}(-[0-9]+)?"')
+"""ETags of S3: an MD5, or one of the MD5s of so many parts."""
 
 
 @attrs.frozen
@@ -52,6 +55,13 @@ class Origin:
         is_untouched = (self.size, self.modified_ns) == (found.st_size, found.st_mtime_ns)
         return is_untouched and self.address == Origin.of(url).address
 
-    def is_other(self, other: Origin) -> bool:
-        """True when the two are certainly of different files: another address, and another version."""
-        return self.address != other.address and None not in (self.etag, other.etag) and self.etag != other.etag
+    def is_other(self, other: Origin, *, is_of_content: bool = False) -> bool:
+        """True when the two are certainly of different files: another address, and another version.
+
+        Of one address the version says nothing, as some servers have an ETag per machine; but those of object stores
+        are made of the content, which counts where `is_of_content` says that the file is still what came.
+        """
+        if None in (self.etag, other.etag) or self.etag == other.etag:
+            return False
+        of_content = all(_OF_CONTENT.fullmatch(etag) for etag in (self.etag, other.etag) if etag is not None)
+        return self.address != other.address or (is_of_content and of_content)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
@@ -14,7 +14,7 @@ from aurora_async.transfer.tables import Records
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["ByteCount", "FileOutcome", "FileOutcomes", "below", "error_document"]
+__all__ = ["ByteCount", "FileOutcome", "FileOutcomes", "below", "error_document", "raise_for"]
 
 
 class FileOutcome(attrs.AttrsInstance, Protocol):
@@ -77,9 +77,7 @@ class FileOutcomes(Sequence[OutcomeT]):
 
     def raise_for_failures(self) -> None:
         """Raise an `ExceptionGroup` of what went wrong, if anything did."""
-        errors = [file.error for file in self.failed if file.error is not None]
-        if errors:
-            raise ExceptionGroup(f"{len(errors)} of {len(self.files)} {self._wording}", errors)
+        raise_for(self.failed, f"of {len(self.files)} {self._wording}")
 
     @property
     def _wording(self) -> str:
@@ -93,6 +91,13 @@ class FileOutcomes(Sequence[OutcomeT]):
     def to_pandas(self) -> pandas.DataFrame:
         """Return a DataFrame, a row a file."""
         return Records(self.files, record_type=self.record_type).to_pandas()
+
+
+def raise_for(failed: Iterable[FileOutcome], wording: str) -> None:
+    """Raise an `ExceptionGroup` of the errors, if there are any; its text is their number and the `wording`."""
+    errors = [file.error for file in failed if file.error is not None]
+    if errors:
+        raise ExceptionGroup(f"{len(errors)} {wording}", errors)
 
 
 class ByteCount:

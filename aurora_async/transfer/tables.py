@@ -20,7 +20,16 @@ from aurora_async.times import parse_wire
 from aurora_async.transfer._arrow import arrow_column, arrow_schema, import_pyarrow, record_batch
 from aurora_async.transfer._html import AT_EITHER_END, columns_html, record_html, records_html
 from aurora_async.transfer._json import json_bytes
-from aurora_async.transfer._shapes import Column, Layout, ValueKind, columns, fields_of, layout_of, plain_columns
+from aurora_async.transfer._shapes import (
+    Column,
+    Layout,
+    ValueKind,
+    columns,
+    fields_of,
+    layout_of,
+    plain_columns,
+    text_of,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -261,9 +270,12 @@ def _builtins(value: Any) -> Any:
 
 def _dict(record: Any, record_type: type[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    texts = layout_of(record_type).texts
     for field in fields_of(record_type):  # msgspec would sort them by name
         value = getattr(record, field.name)
-        if value is None or field.kind in _SCALARS:
+        if field.name in texts:
+            found[field.name] = text_of(value)
+        elif value is None or field.kind in _SCALARS:
             found[field.name] = value
         elif field.inner is None:
             found[field.name] = _builtins(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aurora_async.cli.imap_data_access.parsing import parse
-from aurora_async.cli.imap_data_access.tables import current_table, first_table
+from aurora_async.cli.imap_data_access.tables import current_table, old_table
 
 if TYPE_CHECKING:
     from conftest import Here, Shell
@@ -168,13 +168,13 @@ def test_spin_files_have_columns_of_their_own() -> None:
     assert len(head) == len(line)
 
 
-@pytest.mark.parametrize("lines", [current_table("science", []), first_table([])], ids=["1.3.0", "0.2.0"])
+@pytest.mark.parametrize("lines", [current_table("science", []), old_table([])], ids=["1.3.0", "0.2.0"])
 def test_nothing_is_one_line(lines: Any) -> None:
     """In both releases."""
     assert list(lines) == ["Found [0] matching files"]
 
 
-FIRST = [
+OLD = [
     {
         "file_path": f"imap/swe/l0/2024/01/imap_swe_l0_sci_20240105_20240105_{version}.pkts", "instrument": "swe",
         "data_level": "l0", "descriptor": "sci", "start_date": "20240105", "end_date": "20240105",
@@ -182,7 +182,7 @@ FIRST = [
     }
     for version in ("v00-05", "v00-01")
 ]  # fmt: skip
-FIRST_TABLE = """\
+OLD_TABLE = """\
 Found [2] matching files
 ---------------------------------------------------------------------------------------------------------------|
 Instrument|Data Level|Descriptor|Start Date|End Date|Version|Filename                                          |
@@ -191,7 +191,7 @@ swe       |l0        |sci       |20240105  |20240105|v00-05 |imap_swe_l0_sci_202
 swe       |l0        |sci       |20240105  |20240105|v00-01 |imap_swe_l0_sci_20240105_20240105_v00-01.pkts     |
 ---------------------------------------------------------------------------------------------------------------|
 """
-FIRST_LIST = """\
+OLD_LIST = """\
 [{'file_path': 'imap/swe/l0/2024/01/imap_swe_l0_sci_20240105_20240105_v00-05.pkts', 'instrument': 'swe', \
 'data_level': 'l0', 'descriptor': 'sci', 'start_date': '20240105', 'end_date': '20240105', 'version': 'v00-05', \
 'extension': 'pkts'}, \
@@ -203,14 +203,14 @@ FIRST_LIST = """\
 
 def test_the_table_of_release_0_2_0() -> None:
     """As its description on PyPI shows it."""
-    assert list(first_table(FIRST)) == FIRST_TABLE.splitlines()
+    assert list(old_table(OLD)) == OLD_TABLE.splitlines()
 
 
 # Against the local service --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def first(here: Here, shell: Shell, local_url: str, monkeypatch: pytest.MonkeyPatch) -> Here:
+def old(here: Here, shell: Shell, local_url: str, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Runs commands as release 0.2.0 did, which the environment says, in a folder that has the data directory."""
     monkeypatch.setenv("IMAP_DATA_ACCESS_URL", f"{local_url}/imap")
     monkeypatch.setenv("IMAP_DATA_ACCESS_CLIENT_VERSION", "0.2.0")
@@ -221,8 +221,8 @@ def first(here: Here, shell: Shell, local_url: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("typed", "printed"),
     [
-        ("query --instrument swe", FIRST_TABLE),
-        ("query --start-date 20240101 --end-date 20241231 --output-format json", FIRST_LIST),
+        ("query --instrument swe", OLD_TABLE),
+        ("query --start-date 20240101 --end-date 20241231 --output-format json", OLD_LIST),
         (
             "download imap/swe/l0/2024/01/imap_swe_l0_sci_20240105_20240105_v00-00.pkts",
             "Successfully downloaded the file to: "
@@ -235,27 +235,27 @@ def first(here: Here, shell: Shell, local_url: str, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_the_commands_of_release_0_2_0_print_what_its_description_shows(
-    first: Here, shell: Shell, typed: str, printed: str
+    old: Here, shell: Shell, typed: str, printed: str
 ) -> None:
     """Word for word after the program's name, with its table, its "json" and its lines."""
     made = shell.folder / "data" / "imap/swe/l1a/2024/01/imap_swe_l1a_sci_20240105_20240105_v00-00.cdf"
     made.parent.mkdir(parents=True)
     made.write_bytes(b"made of packets")
-    ran = first("imap-data-access", *typed.split())
+    ran = old("imap-data-access", *typed.split())
     assert (ran.code, ran.stderr) == (0, "")
     assert ran.stdout.decode() == printed.replace("{data}", str(shell.folder / "data"))
 
 
-def test_release_0_2_0_calls_what_a_server_refuses_a_success(first: Here) -> None:
+def test_release_0_2_0_calls_what_a_server_refuses_a_success(old: Here) -> None:
     """It prints that on stdout; only what it finds wrong itself is an error."""
-    ran = first("imap-data-access", "download", "imap/swe/l0/2024/01/imap_swe_l0_nothing.pkts")
+    ran = old("imap-data-access", "download", "imap/swe/l0/2024/01/imap_swe_l0_nothing.pkts")
     said, body = ran.stdout.decode().splitlines()
     assert (ran.code, ran.stderr) == (0, "")
     assert said == "HTTP Error: 404 - Not Found"
     assert body.startswith("Server Message: File not found, ")
-    ran = first("imap-data-access", "--url", "http://127.0.0.1:9", "query", "--instrument", "swe")
+    ran = old("imap-data-access", "--url", "http://127.0.0.1:9", "query", "--instrument", "swe")
     assert (ran.code, ran.stdout, ran.stderr) == (0, b"URL Error: connection refused: nothing listens there\n", "")
-    ran = first("imap-data-access", "query")
+    ran = old("imap-data-access", "query")
     assert (ran.code, ran.stdout) == (1, b"")
     assert len(ran.stderr.splitlines()) == 1
 

@@ -55,7 +55,7 @@ def data_dir(base_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def fresh(day: str = "20270101", descriptor: str | None = None) -> str:
     """A name that nobody has used."""
-    return f"imap_swe_l1a_{descriptor or uuid.uuid4().hex[:8]}_{day}_v001.0001.cdf"
+    return f"imap_swe_l1a_{descriptor or uuid.uuid4().hex[:9]}_{day}_v001.0001.cdf"
 
 
 @pytest.mark.parametrize(("function", "arguments"), ANSWERED)
@@ -171,12 +171,12 @@ def test_what_is_not_there_is_said_in_the_services_words() -> None:
 def test_a_file_goes_up_once(tmp_path: Path) -> None:
     """And can be had back; a second of its name is refused, and names that no file has are refused by the service."""
     path = tmp_path / fresh()
-    path.write_bytes(b"made here")
+    path.write_bytes(b"\xcd\xf3 made here")
     assert imap.upload(path) is None  # type: ignore[func-returns-value]
     with pytest.raises(io.IMAPDataAccessError, match=r"^409 Conflict: .*FileAlreadyExists") as caught:
         imap.upload(str(path))
     assert isinstance(caught.value.__cause__, Conflict)
-    assert imap.download(path.name).read_bytes() == b"made here"
+    assert imap.download(path.name).read_bytes() == b"\xcd\xf3 made here"
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(io.IMAPDataAccessError, match=r"notes\.txt"):
         imap.upload(tmp_path / "notes.txt")
@@ -205,9 +205,9 @@ def test_failures_are_outlasted(
 
 def test_reprocessing_and_a_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file is public once a manifest says so, without ten seconds of sleep."""
-    descriptor = uuid.uuid4().hex[:8]
+    descriptor = uuid.uuid4().hex[:9]
     path = tmp_path / fresh("20270301", descriptor)
-    path.write_bytes(b"to be released")
+    path.write_bytes(b"\xcd\xf3 to be released")
     imap.upload(path)
     imap.reprocess(start_date="20270301", end_date="20270301", instrument="swe", data_level="l1a", descriptor="none")
     monkeypatch.setitem(imap.config, "API_KEY", None)
@@ -222,7 +222,7 @@ def test_reprocessing_and_a_release(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pass
     imap.release(release_type="release", manifest_file=manifest)
     monkeypatch.setitem(imap.config, "API_KEY", None)
-    assert imap.download(path.name).read_bytes() == b"to be released"
+    assert imap.download(path.name).read_bytes() == b"\xcd\xf3 to be released"
 
 
 def test_inputs_come_all_at_once(data_dir: Path) -> None:

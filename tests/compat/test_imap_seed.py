@@ -48,10 +48,10 @@ def test_files_go_up_by_their_paths(data_dir: Path) -> None:
     for number, key in enumerate(imap_seed.UPLOADED):
         path = data_dir / key
         path.parent.mkdir(parents=True)
-        path.write_bytes(b"made here, %d" % number)
+        path.write_bytes(b"\xcd\xf3 made here, %d" % number)
         imap_data_access.upload(key)
         path.unlink()
-        assert imap_data_access.download(key).read_bytes() == b"made here, %d" % number
+        assert imap_data_access.download(key).read_bytes() == b"\xcd\xf3 made here, %d" % number
     with pytest.raises(FileNotFoundError):
         imap_data_access.upload("imap/mag/calibration/nothing.txt")
     outside = data_dir.parent / "outside.txt"

@@ -223,19 +223,20 @@ class TestSending:
 class TestPresignedLinks:
     """They carry their credential; stores refuse a second one, and nobody else's log should have it."""
 
+    @pytest.mark.parametrize("name", ["X-Amz-Signature", "x-amz-signature", "sig", "Signature"])
     @pytest.mark.parametrize("is_redirected", [True, False])
-    async def test_no_credential_goes_there_even_at_home(self, serve: Serve, is_redirected: bool) -> None:
+    async def test_no_credential_goes_there_even_at_home(self, serve: Serve, is_redirected: bool, name: str) -> None:
         """Neither the key, nor the service's own credential, nor what the caller sent along."""
         seen: list[dict[str, str]] = []
 
         async def handler(request: web.Request) -> web.Response:
             if request.path == "/download":
-                raise web.HTTPFound("/object?X-Amz-Expires=60&X-Amz-Signature=abc")
+                raise web.HTTPFound(f"/object?X-Amz-Expires=60&{name}=abc")
             seen.append(dict(request.headers))
             return web.Response()
 
         base_url = await serve(handler)
-        target = "/download" if is_redirected else "/object?X-Amz-Signature=abc"
+        target = "/download" if is_redirected else f"/object?{name}=abc"
         async with session(base_url) as one:
             one.add_credential(base_url, {"Authorization": "Bearer token"})
             headers = {"x-api-key": "other"} if is_redirected else None
@@ -244,3 +245,18 @@ class TestPresignedLinks:
         signed, plain = ({name.lower() for name in headers} for headers in seen)
         assert not signed & {"x-aurorax-api-key", "x-api-key", "authorization", "cookie"}
         assert plain >= {"x-aurorax-api-key", "authorization"}
+
+
+async def test_a_service_that_quotes_the_key_does_not_spread_it(serve: Serve) -> None:
+    """Errors are logged, printed and mailed to the people of the service."""
+
+    async def handler(request: web.Request) -> web.Response:
+        said = f"{request.headers['x-aurorax-api-key']} and {request.headers['Authorization']} may not do this"
+        return web.Response(status=403, text=said)
+
+    base_url = await serve(handler)
+    async with session(base_url) as one:
+        with pytest.raises(Forbidden) as refusal:
+            await one.exchange("GET", "/", headers={"Authorization": "Bearer token-0123"})
+    assert refusal.value.detail == "*** and Bearer *** may not do this"
+    assert b"token-0123" not in refusal.value.body

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,6 +74,7 @@ moments = st.none() | st.builds(
     failing=st.sampled_from(TOO_MUCH),
     page_rows=st.sampled_from((2, 5, 5000)),
     has_pages=st.booleans(),
+    ignored=st.sampled_from(((), ("offset",), ("offset", "limit"))),
 )
 async def test_a_query_in_pages_and_parts_gives_what_the_whole_would(
     rows: list[Row],
@@ -83,11 +85,12 @@ async def test_a_query_in_pages_and_parts_gives_what_the_whole_would(
     failing: int | str,
     page_rows: int,
     has_pages: bool,
+    ignored: tuple[str, ...],
 ) -> None:
     """Whatever the service cannot do at once, its filters come first and then its rules for versions, over all rows."""
     if start is not None and end is not None and end < start:
         start, end = end, start
-    service = CatalogInMemory(rows, most_days=most_days, failing=(failing,), has_pages=has_pages)
+    service = CatalogInMemory(rows, most_days=most_days, failing=(failing,), has_pages=has_pages, ignored=ignored)
     query = FileQuery(
         instrument="mag", version=version, ingestion_start_date=start, ingestion_end_date=end, start_date="2026"
     )
@@ -154,6 +157,41 @@ async def test_that_a_server_has_no_pages_is_found_out_once() -> None:
     for _ in range(3):
         assert len(await catalog.find(FileQuery(instrument="mag"))) == 8
     assert ["limit" in asked for asked in service.asked] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(("ignored", "page_rows"), [(("offset",), 5), (("offset", "limit"), 8), ((), 1)])
+async def test_a_page_that_comes_again_and_again_is_no_page(ignored: tuple[str, ...], page_rows: int) -> None:
+    """A server or a cache that does not look at the offset is asked for everything at once, and not for ever."""
+
+    def refuse(number: int) -> None:
+        assert number < 5
+
+    service = CatalogInMemory(rows := [science_row(day) for day in range(1, 9)], ignored=ignored, before_answer=refuse)
+    assert await found(service, FileQuery(instrument="mag"), page_rows) == list(map(key, rows))
+    assert "limit" not in service.asked[-1]
+
+
+async def test_what_comes_for_no_offset_but_the_first_is_no_page() -> None:
+    """Nothing behind the first page, and always the same there."""
+
+    class First(CatalogInMemory):
+        async def exchange(self, method: str, url: str, **how: Any) -> Answer:
+            assert len(self.asked) < 9
+            answer = await super().exchange(method, url, **how)
+            return attrs.evolve(answer, body=b"[]") if int(how["params"].get("offset", 0)) else answer
+
+    service = First(rows := [science_row(day) for day in range(1, 9)])
+    assert await found(service, FileQuery(instrument="mag"), page_rows=5) == list(map(key, rows))
+
+
+async def test_an_answer_that_was_cut_is_asked_for_again() -> None:
+    """By a proxy that ended it well all the same; a few times, since it may always be so."""
+    service = CatalogInMemory([science_row()], cuts=2)
+    assert await found(service, FileQuery(instrument="mag")) == [key(science_row())]
+    service = CatalogInMemory([science_row()], cuts=3)
+    with pytest.raises(MalformedAnswer, match="not JSON"):
+        await found(service, FileQuery(instrument="mag"))
+    assert len(service.asked) == 3
 
 
 async def test_a_service_that_is_down_is_not_asked_day_by_day() -> None:

@@ -19,7 +19,10 @@ from aurora_async.imap import (
     NotAllowed,
     NotIdentified,
     ScienceFile,
+    SpiceQuery,
+    TableFile,
     Version,
+    query_of_name,
 )
 from aurora_async.imap.catalog import Catalog
 from aurora_async.testing import FaultScript, LocalServer
@@ -154,7 +157,9 @@ async def test_nothing_found_without_a_key_is_explained(aurora_server: LocalServ
         hidden = await imap.query(instrument="swe", data_level="l0")
         assert not hidden
         assert hidden.note is not None
-        assert hidden.note.startswith("only released files were searched: give an API key (api_key= or IMAP_API_KEY)")
+        assert hidden.note.startswith(
+            "only released files were searched: give an API key (api_key=, --api-key or IMAP_API_KEY)"
+        )
         assert hidden.note in str(hidden)
         assert (await imap.query(instrument="mag", data_level="l2")).note is None
     async with Imap(base_url=aurora_server.imap_url, access_token=aurora_server.imap_token) as imap:
@@ -194,10 +199,35 @@ async def test_a_refusal_is_told_without_its_quotes(imap_client: Imap) -> None:
 
 
 async def test_time_that_runs_out_is_told(imap_client: Imap, aurora_faults: FaultScript) -> None:
-    """As that, and not as a cancellation."""
-    aurora_faults.delay("*/query", seconds=30)
+    """As that, and not as a cancellation; by every verb that asks."""
+    aurora_faults.delay("*/imap/*", seconds=30)
     with pytest.raises(DeadlineExceeded, match=r"the query of science files was not done within 0.2 s"):
         await imap_client.query(instrument="mag", deadline_s=0.2)
+    for asked in (
+        imap_client.spin_tables(deadline_s=0.05),
+        imap_client.metakernel("2026-01-01", "2026-01-02", deadline_s=0.05),
+        imap_client.metakernel_files("2026-01-01", "2026-01-02", deadline_s=0.05),
+        imap_client.reprocess("20260101", "20260102", deadline_s=0.05),
+        imap_client.processing_jobs(deadline_s=0.05),
+        imap_client.processing_log("a/stream", deadline_s=0.05),
+    ):
+        with pytest.raises(DeadlineExceeded, match=r"was not done within 0.05 s"):
+            await asked
+
+
+async def test_a_query_of_kernels_is_a_value_too(imap_client: Imap, aurora_faults: FaultScript) -> None:
+    """What `query_of_name` makes is asked as it is; what is said twice is refused."""
+    query = query_of_name("naif0012.tls")
+    assert isinstance(query, SpiceQuery)
+    found = await imap_client.spice_query(query)
+    assert [row.file_name for row in found] == ["naif0012.tls"]
+    assert found.query is query
+    spins = await imap_client.spice_query(SpiceQuery(type="spin"))
+    assert {type(row) for row in spins} == {TableFile}
+    asked = len(aurora_faults.requests("*/imap/*"))
+    with pytest.raises(InvalidInput, match="query: is given, and so is start: give one of them"):
+        await imap_client.spice_query(query, start=0)
+    assert len(aurora_faults.requests("*/imap/*")) == asked
 
 
 async def test_a_client_is_made_of_a_config_and_what_differs(aurora_server: LocalServer) -> None:

@@ -52,6 +52,8 @@ def test_the_environment_is_that_of_the_official_client(tmp_path: Path) -> None:
     assert (config.api_key, config.access_token, config.webpoda_token) == (None, "token", "dTpw")
     assert ImapConfig.from_environment(environ, api_key="mine").api_key == "mine"
     assert ImapConfig.from_environment({}).base_url == URL
+    empty = ImapConfig.from_environment(dict.fromkeys(environ, ""))
+    assert (empty.base_url, empty.data_dir) == (URL, Path.cwd() / "data")
 
 
 def test_two_accounts_fit_into_one_process() -> None:
@@ -74,7 +76,7 @@ def test_no_secret_is_ever_printed() -> None:
     config = ImapConfig(api_key="secret1", access_token="secret2", webpoda_token="secret3")
     assert "secret" not in repr(config)
     assert repr(config).count("***") == 3
-    with pytest.raises(InvalidInput, match="access_token: holds characters that no token has") as refusal:
+    with pytest.raises(InvalidInput, match="access_token: holds characters that no key or token has") as refusal:
         attrs.evolve(config, access_token="secret\n2")
     assert "secret" not in str(refusal.value)
 
@@ -85,4 +87,5 @@ def test_packets_come_from_lasp_or_from_beside_a_local_service() -> None:
     local = ImapConfig(base_url="http://127.0.0.1:8000/imap/api-key")
     assert local.packets_url == "http://127.0.0.1:8000/imap/poda/dap2/apids"
     assert attrs.evolve(local, webpoda_url="http://localhost/p/").packets_url == "http://localhost/p"
-    assert "lasp" not in ImapConfig(base_url="https://not-imap-mission.com").packets_url
+    elsewhere = ImapConfig(base_url="https://mirror.example.org/imap")  # which must not see LASP's login
+    assert elsewhere.packets_url == ImapConfig().packets_url

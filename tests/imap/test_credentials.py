@@ -16,6 +16,7 @@ from aurora_async.imap.client import Imap
 from aurora_async.imap.query import FileQuery
 
 TOKEN, LOGIN = "ey.secret.token", "ZGVtbzpkZW1v"
+PASSWORD, LOGGED_IN = "hunter2", "Basic c29tZWJvZHk6aHVudGVyMg=="
 ONE, TWO = mag_key(1), mag_key(2)
 
 # What a client is given, and the one header that the service may see for it.
@@ -105,6 +106,30 @@ async def test_the_packet_service_sees_its_own_login_and_the_other_service_does_
     assert poda and {one.headers["Authorization"] for one in poda} == {f"Basic {LOGIN}"}
     assert all("x-api-key" not in one.headers for one in poda)
     assert credentials(archive, "service") == [{header}]
+
+
+async def test_a_login_in_the_address_stays_there(
+    archive: ScriptedImap, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The session sends it; no outcome shows it, no error, and no file has it for everybody to read."""
+    config = imap_config(archive.base_url.replace("//", f"//somebody:{PASSWORD}@"), tmp_path)
+    new = tmp_path / mag_key(3).rpartition("/")[2]
+    new.write_bytes(body_of("new"))
+    (tmp_path / TWO).mkdir(parents=True)
+    with caplog.at_level(logging.DEBUG):
+        async with Imap(config) as imap:
+            download = await imap.download([ONE, TWO, mag_key(4)])
+            assert [file.ok for file in download] == [True, False, False]
+            mirror = await imap.mirror(FileQuery(instrument="mag"))
+            upload = await imap.upload(new)
+    assert {one.headers["Authorization"] for one in archive.seen if one.origin == "service"} == {LOGGED_IN}
+    assert credentials(archive, "store") == [set()] * len(credentials(archive, "store"))
+    shown = [repr(download.files), str(download.to_dicts()), repr(mirror), repr(mirror.failed), repr(upload)]
+    shown += [str(file.error) for file in (*download, *mirror.failed)]
+    shown += [one.getMessage() for one in caplog.records]
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert PASSWORD not in "\n".join(shown)
+    assert not any(PASSWORD.encode() in data for data in kept)
 
 
 async def test_no_secret_is_logged_or_shown(

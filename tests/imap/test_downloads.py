@@ -14,9 +14,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 from support.disks import small_disk
-from support.scripted_imap import DATE, KEY, ScriptedImap, body_of, imap_config, mag_key, serving_imap
+from support.scripted_imap import DATE, KEY, Crowd, ScriptedImap, body_of, imap_config, mag_key, serving_imap
 
-from aurora_async.errors import DeadlineExceeded, DiskFull, InvalidInput, MalformedAnswer, TargetExists
+from aurora_async.errors import (
+    DeadlineExceeded,
+    DiskFull,
+    InvalidInput,
+    MalformedAnswer,
+    TargetExists,
+    WrongContent,
+)
 from aurora_async.http import Session
 from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.downloads import Download, download_files
@@ -155,6 +162,72 @@ async def test_a_link_that_is_over_is_asked_for_anew(archive: ScriptedImap, tmp_
     assert told == [False]
 
 
+async def test_a_refusal_of_the_service_is_its_own_wherever_it_redirects(archive: ScriptedImap, tmp_path: Path) -> None:
+    """To another host, for one: that is no link that is over, and asking again changes nothing."""
+    archive.released.discard(ONE)
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse | None:
+        if request.host in archive.store_url:
+            return None
+        return web.Response(status=307, headers={"Location": f"{archive.store_url}{request.path}"})
+
+    archive.on("download", elsewhere)
+    download = await downloaded(archive, tmp_path, ONE)
+    assert isinstance(download[0].error, NotReleased)
+    assert len(archive.requests("download")) == 2
+
+
+ERROR = b"<?xml version='1.0' encoding='UTF-8'?>\n<Error><Code>SlowDown</Code></Error>"
+MESSAGE = b'{"message": "Internal Server Error"}'
+ANCILLARY = "imap/ancillary/codice/imap_codice_l1a-sci-lut_20260129_v002"
+
+
+@pytest.mark.parametrize("route", ["download", "get"])
+@pytest.mark.parametrize(
+    ("key", "came"),
+    [
+        (ONE, MESSAGE),
+        (ONE, ERROR),
+        ("imap/spice/spk/imap_90days_20251120_20260220_v01.bsp", b"\r\n<html><title>log in</title>"),
+        ("imap/spice/lsk/naif0012.tls", ERROR),
+        (f"{ANCILLARY}.json", MESSAGE),
+        (f"{ANCILLARY}.csv", b'{"download_url": "https://bucket.example/x?X-Amz-Signature=secret"}\n'),
+        (f"{ANCILLARY}.zip", ERROR),
+    ],
+)
+async def test_an_answer_that_is_not_the_file_is_not_saved(
+    archive: ScriptedImap, tmp_path: Path, route: str, key: str, came: bytes
+) -> None:
+    """Though it came with status 200, as gateways send now and then."""
+    archive.add([key], listed=False)
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=came, content_type="application/octet-stream")
+
+    archive.on(route, answer)
+    download = await downloaded(archive, tmp_path, key)
+    assert isinstance(download[0].error, WrongContent)
+    assert "secret" not in str(download[0].error)
+    assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "content"),
+    [
+        ("imap/spice/lsk/naif0012.tls", b"KPL/LSK\n"),
+        (f"{ANCILLARY}.json", b'{"message": "of the instrument", "table": [1, 2]}'),
+        (f"{ANCILLARY}.csv", b""),
+        (f"{ANCILLARY}.json", b'[{"message": "one"}]'),
+        (ONE, b"only a test"),
+    ],
+)
+async def test_what_may_be_the_file_is(archive: ScriptedImap, tmp_path: Path, key: str, content: bytes) -> None:
+    """What the store has is what was delivered, real or not."""
+    archive.objects[key] = content
+    archive.released.add(key)
+    assert (await downloaded(archive, tmp_path, key)).paths[0].read_bytes() == content
+
+
 async def test_a_cut_download_goes_on_where_it_stopped_over_a_fresh_link(archive: ScriptedImap, tmp_path: Path) -> None:
     """The first link dies meanwhile; what had come counts, since the ETag is the same."""
     archive.add([ONE], size=1_000_000)
@@ -289,25 +362,16 @@ async def test_so_many_at_once_and_no_more(archive: ScriptedImap, tmp_path: Path
     """Sixteen by default, over as many connections, and told as they come."""
     keys = [mag_key(day) for day in range(10, 74)]
     archive.add(keys)
-    now = most = 0
-
-    async def count(request: web.Request) -> None:
-        nonlocal now, most
-        now += 1
-        most = max(most, now)
-        await asyncio.sleep(0.02)
-        now -= 1
-
-    archive.on("get", count)
+    archive.on("get", crowd := Crowd(16))
     come: dict[str, int] = {}
     download = await downloaded(archive, tmp_path, keys, on_bytes=lambda key, there, of: come.__setitem__(key, there))
     assert download.ok
-    assert most == 16
+    assert crowd.most == 16
     assert come == dict.fromkeys(keys, 1000)
     assert {row["error"] for row in download.to_dicts()} == {None}
-    most = 0
+    archive.on("get", crowd := Crowd(3))
     await downloaded(archive, tmp_path, keys[:8], at_once=3, exists="replace")
-    assert most == 3
+    assert crowd.most == 3
 
 
 async def test_with_a_key_all_files_are_there(archive: ScriptedImap, tmp_path: Path) -> None:

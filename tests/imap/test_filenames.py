@@ -18,7 +18,6 @@ from aurora_async.errors import InvalidInput
 from aurora_async.imap._kernels import KERNEL_KINDS, KernelKind
 from aurora_async.imap.filenames import (
     AncillaryName,
-    CadenceName,
     DependencyName,
     FileName,
     InvalidFileName,
@@ -28,6 +27,7 @@ from aurora_async.imap.filenames import (
     ScienceName,
     SpiceName,
     Version,
+    compact,
     key_of,
     parse_name,
     to_day,
@@ -112,19 +112,19 @@ def test_levels_and_extensions_are_not_tied_together(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "field", "says"),
     [
-        ("imap_sdc_l1a_burst_20210101_v001.0001.cdf", "instrument", "'sdc' is none of codice, glows"),
-        ("imap_mag_l9_burst_20210101_v001.0001.cdf", "data_level", "'l9' is none of l0, l1, l1a"),
+        ("imap_sdc_l1a_burst_20210101_v001.0001.cdf", "instrument", "'sdc' is not one of codice, glows"),
+        ("imap_mag_l9_burst_20210101_v001.0001.cdf", "data_level", "'l9' is not one of l0, l1, l1a"),
         ("imap_mag_l1a_burst_20210230_v001.0001.cdf", "start_date", "'20210230' is not a day"),
-        ("imap_mag_l1a_burst_20210101_v001.0001.abc", "extension", "'abc' is none of cdf, pkts"),
+        ("imap_mag_l1a_burst_20210101_v001.0001.abc", "extension", "'abc' is not one of cdf, pkts"),
         ("imap_mag_l1b-cal_20250103_20250132_v002.cdf", "end_date", "'20250132' is not a day"),
         ("imap_mag_l1b-cal_20250103_20250102_v002.cdf", "end_date", "before the start"),
-        ("imap_mag_l1b-cal_20250103_v002.pdf", "extension", "'pdf' is none of cdf, csv"),
+        ("imap_mag_l1b-cal_20250103_v002.pdf", "extension", "'pdf' is not one of cdf, csv"),
         ("imap_mag_l2_20250103_20250104_v002.cdf", "descriptor", "'20250103' is a date"),
         ("imap_2025_366_2026_001_01.spin", "start_date", "the year 2025 has no day 366"),
         ("earth_000101_251312_250817.bpc", "end_date", "month must be in 1..12"),
         ("imap_swe_l0_sci_20240105_20240104_v00-05.pkts", "end_date", "before the start"),
         ("test.txt", "name", "imap_<instrument>_<level>_<descriptor>_<YYYYMMDD>"),
-        ("imap_swe_l1a_a b\n_20240510_v001.cdf", "descriptor", "one or more characters"),
+        ("imap_swe_l1a_a b\n_20240510_v001.cdf", "descriptor", r"printable characters, no _, / or \ in it"),
     ],
 )
 def test_the_error_names_the_part_that_is_wrong(text: str, field: str, says: str) -> None:
@@ -291,11 +291,6 @@ def test_an_ancillary_name_is_not_one_that_the_archive_misreads() -> None:
         AncillaryName("glows", "map", "20260101", "v001.0001", "json")
 
 
-def test_cadence_files_are_dependency_files() -> None:
-    """They had that name before, and scripts still say it."""
-    assert CadenceName is DependencyName
-
-
 # SPICE ----------------------------------------------------------------------------------------------------------------
 
 
@@ -451,7 +446,9 @@ def test_what_is_not_named_by_the_rules_is_named_by_its_whole_path() -> None:
         "imap/x\n",
         r"imap/a\b",
         "imap/../imap_swe_l1a_sci_20240510_v001.cdf",
+        "imap/" + "/".join("a" * 1500),
     ],
+    ids=lambda text: repr(text)[:60],
 )
 def test_a_path_never_leads_out_of_the_archive(text: str) -> None:
     """It becomes a path here too."""
@@ -481,3 +478,10 @@ def test_days_may_be_written_in_the_usual_ways(when: Any) -> None:
     for wrong in ("202604", "2026-0412", "20260431", 20260412, None):
         with pytest.raises(InvalidInput):
             to_day(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("day", [date(2026, 4, 12), date(987, 6, 5), date.max])
+def test_a_day_is_written_in_eight_digits(day: date) -> None:
+    """The years before 1000, too, which not every platform's `strftime` pads."""
+    assert to_day(compact(day)) == day
+    assert len(compact(day)) == 8

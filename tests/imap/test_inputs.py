@@ -66,7 +66,7 @@ def test_all_its_files_are_found_by_one_call(tmp_path: Path) -> None:
         (b'["\xff"]', "$", "is not JSON"),
         ("{}", "$", "not a list of inputs"),
         ("[7]", "$[0]", "is 7, not an input"),
-        ('[{"files": []}]', "$[0].type", "None is none of science, ancillary, spice, spin, repoint"),
+        ('[{"files": []}]', "$[0].type", "None is not one of science, ancillary, spice, spin, repoint"),
         (f'[{{"type": "science", "files": ["{SCI}"]}}, {{"type": "magic", "files": []}}]', "$[1].type", "'magic'"),
         ('[{"type": "spice", "files": "naif0012.tls"}]', "$[0].files", "not a list of file names"),
         ('[{"type": "spice", "files": ["naif0012.tls", 7]}]', "$[0].files[1]", "is 7, not a file name"),
@@ -153,7 +153,7 @@ def test_inputs_are_found_by_what_they_are() -> None:
     assert inputs.select(descriptor="calib", source="glows") == inputs[1:2]
     assert inputs.select(data_type="l1b", type="ancillary") == ProcessingInputs()
     assert len(inputs.select()) == len(inputs) == 6
-    with pytest.raises(InvalidInput, match="none of science"):
+    with pytest.raises(InvalidInput, match="not one of science"):
         inputs.select(type="kernel")
 
 

@@ -13,7 +13,7 @@ from support.imap_catalog import science_row
 
 from aurora_async.http import Answer
 from aurora_async.imap import AncillaryFile, AncillaryName, FileTable
-from aurora_async.imap.latest import highest_major, latest, valid_on
+from aurora_async.imap.latest import highest_major, latest, outranked, valid_on
 from aurora_async.imap.wire import decode_catalog, decode_kernels, decode_table_files
 
 FACTS = json.loads((Path(__file__).parent.parent / "facts" / "imap_rows.json").read_text())
@@ -82,6 +82,17 @@ def test_science_files_are_ranked_by_major_version_first() -> None:
     found = decode_catalog(answer([*rows, rows[2] | twin]), "science")
     assert [row.key for row in latest(found)] == [found[at].key for at in (2, 3, 5, 6)]
     assert [row.key for row in highest_major(found)] == [found[at].key for at in (1, 2, 3, 5, 6)]
+
+
+def test_keys_of_science_files_are_ranked_as_their_rows_are() -> None:
+    """What a mirror holds it knows by key alone. Files of other kinds, and of no kind, outrank none."""
+    old, new, higher = (science_row(1, minor, major=major)["file_path"] for major, minor in ((1, 8), (1, 9), (2, 1)))
+    alone, others = science_row(2)["file_path"], ["imap/spice/lsk/naif0012.tls", "imap/mag/test_calibration.txt"]
+    assert outranked([old, new, alone, *others], is_latest=True) == {old}
+    assert outranked([old, new, alone, *others], is_latest=False) == set()
+    assert outranked(iter([old, higher, new, alone]), is_latest=False) == {old, new}
+    unversioned = science_row(1, 900, major=None)["file_path"]
+    assert outranked([unversioned, old], is_latest=True) == {unversioned}
 
 
 def test_of_repointings_the_table_that_came_last_counts() -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import os
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,7 @@ from support.scripted_imap import KEY, ScriptedImap, body_of, imap_config, mag_k
 
 from aurora_async.errors import DeadlineExceeded, InvalidInput, ServerError, TargetNotWritable
 from aurora_async.http import Session
+from aurora_async.imap import mirror
 from aurora_async.imap.downloads import DownloadedFile
 from aurora_async.imap.errors import NotReleased
 from aurora_async.imap.mirror import STATE, Mirrored, mirror_files
@@ -32,7 +38,7 @@ async def archive() -> AsyncIterator[ScriptedImap]:
     async with serving_imap() as running:
         running.add([ONE, TWO, THREE])
         for day, key in enumerate((ONE, TWO, THREE), start=1):
-            running.list(key, f"2026040{day} 12:00:00")
+            running.list(key, f"2024040{day} 12:00:00")
         yield running
 
 
@@ -60,14 +66,14 @@ async def test_each_run_brings_what_is_new_since_the_last_one(archive: ScriptedI
     planned: list[int] = []
     first = await mirrored(archive, tmp_path, on_planned=planned.append)
     assert keys_of(first) == [ONE, TWO, THREE]
-    assert first.since is None and str(first.mark) == "2026-04-03 12:00:00+00:00"
+    assert first.since is None and str(first.mark) == "2024-04-03 12:00:00+00:00"
     assert (tmp_path / ONE).read_bytes() == body_of(ONE)
     downloads = asked(archive, "download")
     second = await mirrored(archive, tmp_path, on_planned=planned.append)
     assert second.ok and second.new == () and second.present == 3
     assert second.since == first.mark
     assert asked(archive, "download") == downloads
-    assert "ingestion_start_date=20260403" in archive.requests("query")[-1].path
+    assert "ingestion_start_date=20240331" in archive.requests("query")[-1].path
     archive.add([FOUR])
     third = await mirrored(archive, tmp_path, on_planned=planned.append)
     assert keys_of(third) == [FOUR]
@@ -76,11 +82,71 @@ async def test_each_run_brings_what_is_new_since_the_last_one(archive: ScriptedI
     assert repr(third) == f"<Mirrored in {tmp_path}: 1 new, 3 were there>"
 
 
+@pytest.mark.parametrize("late", ["20240402 22:00:00", "20240401 00:00:00"])
+async def test_a_row_that_appears_late_is_seen(archive: ScriptedImap, tmp_path: Path, late: str) -> None:
+    """Some days after the ingestion that it tells, when other rows have been seen that are younger."""
+    await mirrored(archive, tmp_path)
+    archive.add([FOUR])
+    archive.list(FOUR, late)
+    assert keys_of(await mirrored(archive, tmp_path)) == [FOUR]
+
+
+async def test_a_row_of_the_future_hides_nothing(archive: ScriptedImap, tmp_path: Path) -> None:
+    """The service's clock was wrong once: else all that comes until then would be old, and never looked for."""
+    archive.list(THREE, "20990101 00:00:00")
+    run = await mirrored(archive, tmp_path)
+    assert keys_of(run) == [ONE, TWO, THREE]
+    assert run.mark == datetime(2024, 4, 2, 12, tzinfo=UTC)
+    archive.add([FOUR])
+    assert keys_of(await mirrored(archive, tmp_path)) == [FOUR]
+
+
+async def test_a_mark_in_the_future_counts_as_none(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Then it was our own clock: everything is asked for, and the mark is right again."""
+    await mirrored(archive, tmp_path)
+    spoil(tmp_path, "UPDATE mirrors SET mark = '2099-01-01T00:00:00+00:00'")
+    archive.add([FOUR])
+    run = await mirrored(archive, tmp_path)
+    assert keys_of(run) == [FOUR] and run.since is None
+    assert run.mark == datetime(2024, 4, 6, 12, tzinfo=UTC)
+
+
+async def test_a_full_run_asks_for_everything(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Also for what appears years late; nothing is fetched twice for that."""
+    await mirrored(archive, tmp_path)
+    archive.add([FOUR])
+    archive.list(FOUR, "20230101 00:00:00")
+    assert keys_of(await mirrored(archive, tmp_path)) == []
+    downloads = asked(archive, "download")
+    run = await mirrored(archive, tmp_path, full=True)
+    assert keys_of(run) == [FOUR] and run.since is None
+    assert asked(archive, "download") == downloads + 1
+
+
+async def test_nothing_is_ranked_when_nothing_changes(
+    archive: ScriptedImap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that only asks is cheap, however many files are here; one file is ranked among its own versions."""
+    await mirrored(archive, tmp_path)
+    ranked = list[list[str]]()
+
+    def note(keys: Iterable[str], *, is_latest: bool) -> set[str]:
+        ranked.append(list(keys))
+        return set()
+
+    monkeypatch.setattr(mirror, "outranked", note)
+    await mirrored(archive, tmp_path)
+    newer = mag_key(1, "v001.0002")
+    archive.add([newer])
+    await mirrored(archive, tmp_path)
+    assert [sorted(keys) for keys in ranked if keys] == [[ONE, newer]]
+
+
 async def test_what_is_ingested_anew_comes_anew(archive: ScriptedImap, tmp_path: Path) -> None:
     """The same name, another ingestion: the file was replaced."""
     await mirrored(archive, tmp_path)
     archive.objects[TWO] = body_of("new")
-    archive.list(TWO, "20260404 00:00:00")
+    archive.list(TWO, "20240404 00:00:00")
     assert keys_of(await mirrored(archive, tmp_path)) == [TWO]
     assert (tmp_path / TWO).read_bytes() == body_of("new")
 
@@ -93,6 +159,7 @@ async def test_what_was_removed_or_cut_here_comes_again(archive: ScriptedImap, t
     assert keys_of(await mirrored(archive, tmp_path)) == [ONE, TWO]
     (tmp_path / ONE).unlink()
     del archive.objects[ONE]
+    archive.rows = [row for row in archive.rows if row["file_path"] != ONE]
     for _ in range(2):
         downloads = asked(archive, "download")
         run = await mirrored(archive, tmp_path)
@@ -105,10 +172,10 @@ async def test_a_release_shows_files_to_the_public_that_were_ingested_long_ago(
 ) -> None:
     """So the public's mirror asks the whole query every time; still nothing is fetched twice."""
     archive.released.discard(ONE)
-    archive.list(ONE, "20260401 12:00:00")
+    archive.list(ONE, "20240401 12:00:00")
     assert keys_of(await mirrored(archive, tmp_path, key=None)) == [TWO, THREE]
     archive.released.add(ONE)
-    archive.list(ONE, "20260401 12:00:00")
+    archive.list(ONE, "20240401 12:00:00")
     downloads = asked(archive, "download")
     run = await mirrored(archive, tmp_path, key=None)
     assert keys_of(run) == [ONE] and run.since is None
@@ -187,13 +254,13 @@ async def test_a_dry_run_tells_what_would_come_and_changes_nothing(archive: Scri
     """Not even the folder is made."""
     folder = tmp_path / "data"
     run = await mirrored(archive, folder, dry_run=True)
-    assert run.would == (ONE, TWO, THREE)
+    assert run.planned == (ONE, TWO, THREE)
     assert not folder.exists()
     await mirrored(archive, folder)
     archive.add([FOUR])
     (folder / ONE).unlink()
     again = await mirrored(archive, folder, dry_run=True)
-    assert sorted(again.would) == [ONE, FOUR] and again.present == 2
+    assert sorted(again.planned) == [ONE, FOUR] and again.present == 2
     assert not (folder / ONE).exists()
 
 
@@ -255,15 +322,87 @@ async def test_a_row_that_leads_out_fails_alone(archive: ScriptedImap, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+def spoil(folder: Path, change: str) -> None:
+    """Change what is written down."""
+    with closing(sqlite3.connect(folder / STATE)) as connection:
+        connection.execute(change)
+        connection.commit()
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE mirrors SET mark = 'gar'",
+        "UPDATE mirrors SET mark = '2024-04-03T12:00:00'",
+        "UPDATE mirrors SET mark = x'00ff'",
+        "INSERT INTO files VALUES (1, x'00ff', NULL, 5)",
+        "INSERT INTO files VALUES (1, '../../outside', NULL, 5)",
+        "DROP TABLE files",
+        None,
+    ],
+    ids=[
+        "no time",
+        "naive time",
+        "bytes for a time",
+        "bytes for a key",
+        "a key that leads out",
+        "no table",
+        "no database",
+    ],
+)
+async def test_notes_that_are_damaged_are_told(
+    archive: ScriptedImap, tmp_path: Path, change: str | None, dry_run: bool
+) -> None:
+    """With the file, and what to do: without it, one comparison of everything makes it anew."""
+    await mirrored(archive, tmp_path)
+    if change is None:
+        (tmp_path / STATE).write_bytes(b"nothing that can be read" * 99)
+    else:
+        spoil(tmp_path, change)
+    with pytest.raises(TargetNotWritable, match=rf"{STATE.name}: .*move the file away") as caught:
+        await mirrored(archive, tmp_path, dry_run=dry_run)
+    assert caught.value.target == tmp_path / STATE
+    (tmp_path / STATE).unlink()
+    sent = archive.sent
+    assert (await mirrored(archive, tmp_path)).present == 3
+    assert archive.sent - sent <= 3
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_notes_that_cannot_be_written_are_told(
+    archive: ScriptedImap, tmp_path: Path, fails: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Unless something else stops the run; and then nothing is left that nobody asked for."""
+
+    def spoilt(count: int) -> None:
+        spoil(tmp_path, "DROP TABLE files")
+
+    def stop(file: DownloadedFile) -> None:
+        if fails:
+            raise ZeroDivisionError
+
+    with caplog.at_level(logging.ERROR), pytest.raises(ZeroDivisionError if fails else TargetNotWritable):
+        await mirrored(archive, tmp_path, on_planned=spoilt, on_outcome=stop)
+    gc.collect()
+    assert caplog.records == []
+
+
+async def test_a_dry_run_needs_to_write_nothing(archive: ScriptedImap, tmp_path: Path) -> None:
+    """The folder may be somebody else's, whose files are only compared."""
+    await mirrored(archive, tmp_path)
+    archive.add([FOUR])
+    with read_only(tmp_path) as folder:
+        run = await mirrored(archive, folder, dry_run=True)
+    assert run.planned == (FOUR,) and run.present == 3
+
+
 async def test_trouble_is_told_before_anything_is_fetched(archive: ScriptedImap, tmp_path: Path) -> None:
-    """A catalogue that does not answer, a folder that cannot be written, notes that are none."""
+    """A catalogue that does not answer, a folder that cannot be written."""
     archive.on("query", times(99, lambda: web.Response(status=400)))
     with pytest.raises(InvalidInput):
         await mirrored(archive, tmp_path)
     archive.scripts.clear()
     with read_only(tmp_path) as folder, pytest.raises(TargetNotWritable):
         await mirrored(archive, folder / "data")
-    (tmp_path / STATE).write_bytes(b"nothing that can be read" * 99)
-    with pytest.raises(InvalidInput, match="cannot be read"):
-        await mirrored(archive, tmp_path)
     assert archive.requests("download") == []

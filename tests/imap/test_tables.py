@@ -12,8 +12,18 @@ from support.imap_catalog import science_row
 
 from aurora_async.errors import InvalidInput
 from aurora_async.http import Answer
-from aurora_async.imap import CatalogFile, FileQuery, FileTable, Gap
+from aurora_async.imap import (
+    CatalogFile,
+    FileQuery,
+    FileTable,
+    Gap,
+    LegacyFile,
+    ProcessingJob,
+    ScienceFile,
+    Version,
+)
 from aurora_async.imap.wire import decode_catalog
+from aurora_async.transfer.tables import Records
 
 
 def table(rows: Sequence[dict[str, Any]], query: FileQuery | None = None) -> FileTable[CatalogFile]:
@@ -56,6 +66,34 @@ def test_frames_and_arrow_tables_have_their_types_without_a_row() -> None:
     assert empty.to_arrow().schema == full.to_arrow().schema
 
 
+def test_files_of_2024_beside_later_ones_have_the_columns_of_both() -> None:
+    """An archive of that time tells them in one list, and what it did not know then is missing."""
+    old = science_row(2) | {"version": "v00-05", "end_date": "20260103"}
+    found = table([science_row(1), old])
+    new, legacy = found
+    assert isinstance(new, ScienceFile)
+    assert isinstance(legacy, LegacyFile)
+    assert (legacy.released, legacy.ingestion_date) == (None, None)
+    first, second = found.to_dicts()
+    assert list(first) == list(second)
+    assert (first["version"], first["end_date"]) == ("v001.0001", None)
+    assert (second["version"], second["end_date"]) == ("v00-05", date(2026, 1, 3))
+    pytest.importorskip("pandas")
+    assert str(found.to_pandas()["released"].dtype) == "boolean"
+
+
+def test_what_came_is_in_no_table() -> None:
+    """Jobs and files tell a version alike; the rows as they came are an attribute."""
+    job = ProcessingJob(
+        status="FAILED", instrument="mag", data_level="l2", descriptor="x", start_date=date(2026, 1, 1),
+        version=Version(1, 2), raw={"status": "FAILED"},
+    )  # fmt: skip
+    (told,) = Records([job], record_type=ProcessingJob).to_dicts()
+    assert told["version"] == "v001.0002"
+    assert "raw" not in told
+    assert "raw" not in table([science_row(1)]).to_dicts()[0]
+
+
 def test_a_long_table_shows_its_ends() -> None:
     """In a notebook and in a terminal, without the columns that are empty."""
     found = table([science_row(day) for day in range(1, 31)])
@@ -90,5 +128,5 @@ def test_missing_pointings_are_numbers() -> None:
     """Products that have one file a pointing have no days of their own."""
     (gap,) = table([pointing(number) for number in (96, 97, 100)]).gaps()
     assert gap.missing == (98, 99)
-    with pytest.raises(InvalidInput, match="table: gaps are those of products, which ancillary files are none of"):
+    with pytest.raises(InvalidInput, match="table: ancillary files are of no product, and only products have gaps"):
         FileTable([], table="ancillary").gaps()

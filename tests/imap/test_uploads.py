@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 from support.scripted import hang_up, times
-from support.scripted_imap import ScriptedImap, body_of, imap_config, mag_key, serving_imap
+from support.scripted_imap import ENCRYPTION, Crowd, Handler, ScriptedImap, body_of, imap_config, mag_key, serving_imap
 
-from aurora_async.errors import InvalidInput, MalformedAnswer, ServerError, WrongContent
+from aurora_async.errors import InvalidInput, MalformedAnswer, ServerError, TransportError, WrongContent
 from aurora_async.http import Session
 from aurora_async.imap.errors import AlreadyExists, LinkExpired, NotAllowed
-from aurora_async.imap.uploads import Upload, Uploads, upload_file, upload_files
+from aurora_async.imap.uploads import Upload, Uploads, look_at, upload_file, upload_files
 
 ONE, TWO, THREE = (mag_key(day).rpartition("/")[2] for day in (1, 2, 3))
 
@@ -89,25 +90,29 @@ async def test_all_that_is_wrong_with_many_is_told_at_once(archive: ScriptedImap
     assert archive.seen == []
 
 
+async def test_what_would_be_sent_can_be_looked_at(tmp_path: Path) -> None:
+    """Names and files are looked at as for an upload, and no service is needed."""
+    parcels = await look_at(made(tmp_path, ONE, TWO))
+    assert [(one.path, one.key, one.bytes) for one in parcels] == [
+        (tmp_path / ONE, mag_key(1), 1000),
+        (tmp_path / TWO, mag_key(2), 1000),
+    ]
+    with pytest.raises(InvalidInput, match="one path"):
+        await look_at(str(tmp_path / ONE))
+    with pytest.raises(InvalidInput, match="2 of 3 files"):
+        await look_at([tmp_path / ONE, tmp_path / THREE, tmp_path / "notes.txt"])
+
+
 async def test_many_are_sent_at_once_and_one_failure_stops_none(archive: ScriptedImap, tmp_path: Path) -> None:
     """What is there already is an error of that one file, or passed over."""
     names = [mag_key(day).rpartition("/")[2] for day in range(1, 13)]
     paths = made(tmp_path, *names)
     archive.objects[mag_key(3)] = b"theirs"
-    now = most = 0
-
-    async def count(request: web.Request) -> None:
-        nonlocal now, most
-        now += 1
-        most = max(most, now)
-        await asyncio.sleep(0.02)
-        now -= 1
-
-    archive.on("put", count)
+    archive.on("put", crowd := Crowd(4))
     uploads = await uploaded(archive, paths)
     assert isinstance(uploads, Uploads)
     assert [one.path for one in uploads] == paths
-    assert most == 4
+    assert crowd.most == 4
     (failed,) = uploads.failed
     assert isinstance(failed.error, AlreadyExists) and failed.error.key == failed.key == mag_key(3)
     with pytest.raises(ExceptionGroup, match="1 of 12 files are not delivered"):
@@ -200,16 +205,123 @@ async def test_a_busy_store_is_asked_again_and_a_broken_one_told(archive: Script
         await uploaded(archive, paths[1])
 
 
+def storing(archive: ScriptedImap, data: bytes | None, headers: dict[str, str]) -> Handler:
+    """A store that has `data` afterwards, whatever is sent, and answers with `headers`."""
+
+    async def put(request: web.Request) -> web.Response:
+        await request.read()
+        archive.objects = {} if data is None else {mag_key(1): data}
+        return web.Response(headers=headers)
+
+    return put
+
+
 async def test_what_the_store_got_is_compared_with_what_was_sent(archive: ScriptedImap, tmp_path: Path) -> None:
-    """By the MD5 that its ETag is; where that is none, as of what is encrypted with a key, it says nothing."""
-    paths = made(tmp_path, ONE, TWO)
-    archive.on("put", times(1, lambda: web.Response(headers={"ETag": f'"{"0" * 32}"'})))
+    """By the MD5 that its ETag is."""
+    (path,) = made(tmp_path, ONE)
+    archive.on("put", storing(archive, body_of(ONE), {"ETag": f'"{"0" * 32}"', **ENCRYPTION}))
     with pytest.raises(WrongContent, match="not the file"):
-        await uploaded(archive, paths[0])
-    encrypted = {"x-amz-server-side-encryption": "aws:kms"}
-    for headers in ({"ETag": f'"{"0" * 32}-2"'}, {"ETag": f'"{"0" * 32}"', **encrypted}, {}):
-        archive.on("put", times(1, lambda headers=headers: web.Response(headers=headers)))
-        assert (await uploaded(archive, paths[1])).ok
+        await uploaded(archive, path)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"ETag": f'"{"0" * 32}-2"'},
+        {"ETag": f'"{"0" * 32}"', "x-amz-server-side-encryption": "aws:kms"},
+        {"ETag": f'"{"0" * 32}"'},
+        {},
+    ],
+    ids=["in parts", "encrypted", "of any store", "none"],
+)
+async def test_where_the_etag_says_nothing_the_service_is_asked(
+    archive: ScriptedImap, tmp_path: Path, headers: dict[str, str]
+) -> None:
+    """A file that it does not have, or only a piece of it, is not delivered, whatever the store has answered."""
+    (path,) = made(tmp_path, ONE)
+    archive.released.add(mag_key(1))
+    for data, says in ((None, "not known"), (b"", "0 of its 1000"), (body_of(ONE)[:10], "10 of its 1000")):
+        archive.objects.clear()
+        archive.on("put", storing(archive, data, headers))
+        with pytest.raises(WrongContent, match=says):
+            await uploaded(archive, path)
+    archive.objects.clear()
+    archive.on("put", storing(archive, body_of(ONE), headers))
+    assert (await uploaded(archive, path)).status == "uploaded"
+
+
+async def test_what_is_not_shown_is_not_called_delivered(archive: ScriptedImap, tmp_path: Path) -> None:
+    """The store's answer proves nothing, and the service keeps from the public what it has."""
+    (path,) = made(tmp_path, ONE)
+    archive.md5_etags = False
+    with pytest.raises(WrongContent, match="IMAP_API_KEY"):
+        await uploaded(archive, path)
+    assert stored(archive) == {ONE: body_of(ONE)}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        web.Response(status=303, headers={"Location": "/bucket/page"}),
+        web.Response(text="<html>log in</html>", content_type="text/html"),
+        web.Response(status=202),
+    ],
+    ids=["a redirect to a page", "a page", "not yet"],
+)
+async def test_only_the_answer_of_a_store_counts(archive: ScriptedImap, tmp_path: Path, answer: web.Response) -> None:
+    """A 303 makes a GET of a PUT, and somebody in between may answer for the store: nothing has arrived."""
+    (path,) = made(tmp_path, ONE)
+    archive.objects["page"] = b"<html>"
+
+    async def put(request: web.Request) -> web.Response:
+        await request.read()
+        return answer
+
+    archive.on("put", put)
+    with pytest.raises(MalformedAnswer, match="no store's answer"):
+        await uploaded(archive, path)
+
+
+@pytest.mark.parametrize("is_touched", [False, True])
+async def test_a_file_that_changes_after_it_was_sent_was_delivered(
+    archive: ScriptedImap, tmp_path: Path, is_touched: bool
+) -> None:
+    """What arrived is what was there then, also where both are of one length."""
+    (path,) = made(tmp_path, ONE)
+    archive.released.add(mag_key(1))
+
+    async def put(request: web.Request) -> web.Response:
+        data = archive.objects[mag_key(1)] = await request.read()
+        path.write_bytes(data if is_touched else body_of(TWO))
+        os.utime(path, (1, 1))
+        return web.Response(headers={"ETag": f'"{hashlib.md5(data).hexdigest()}"', **ENCRYPTION})
+
+    archive.on("put", put)
+    assert (await uploaded(archive, path)).status == "uploaded"
+
+
+@pytest.mark.parametrize("arrives", [b"all", b"", None])
+async def test_when_all_answers_are_lost_the_service_is_asked(
+    archive: ScriptedImap, tmp_path: Path, arrives: bytes | None
+) -> None:
+    """Whether the answers were lost or the bytes: what it has now tells, where it has anything."""
+    (path,) = made(tmp_path, ONE)
+    archive.released.add(mag_key(1))
+
+    async def lose(request: web.Request) -> web.StreamResponse:
+        data = await request.read()
+        if arrives is not None:
+            archive.objects[mag_key(1)] = data if arrives else b""
+        if len(archive.requests("put")) % 2:
+            return web.Response(status=500)
+        return await hang_up(request)
+
+    archive.on("put", lose)
+    if arrives:
+        assert (await uploaded(archive, path)).status == "uploaded"
+    else:
+        with pytest.raises((TransportError, ServerError)):
+            await uploaded(archive, path)
 
 
 async def test_a_key_that_may_only_read_is_told(archive: ScriptedImap, tmp_path: Path) -> None:
@@ -228,7 +340,7 @@ async def test_a_key_that_may_only_read_is_told(archive: ScriptedImap, tmp_path:
 async def test_in_the_dialect_of_2024_the_path_is_asked_for(archive: ScriptedImap, tmp_path: Path) -> None:
     """Whatever its name is, below the data directory and nowhere else."""
     (path,) = made(tmp_path, "data/imap/mag/calibration/test_calibration.txt")
-    await uploaded(archive, path, below=tmp_path / "data")
+    await uploaded(archive, path, below=str(tmp_path / "data"))
     (asked,) = archive.requests("upload")
     assert asked.path == "/upload/imap/mag/calibration/test_calibration.txt"
     with pytest.raises(InvalidInput, match="does not lie in"):

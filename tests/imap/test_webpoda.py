@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Iterable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from support.processes import ENVIRON
 from support.scripted_imap import KEY, ScriptedImap, imap_config, serving_imap
 from support.scripted_poda import LOGIN, ScriptedPoda, at, serving_poda
 
@@ -22,6 +25,7 @@ from aurora_async.errors import (
     AuroraError,
     ConnectionLost,
     DeadlineExceeded,
+    IncompleteBody,
     InvalidInput,
     MalformedAnswer,
     TargetNotWritable,
@@ -329,7 +333,11 @@ async def test_a_pointing_is_from_the_end_of_one_manoeuvre_up_to_that_of_the_nex
     place.poda.add(first, "2024-11-30T20:14:59.999999", "2024-11-30T20:15:00", "2024-12-01T00:15:00.499999")
     place.poda.add(second, "2024-12-01T00:15:00.500000", "2024-12-02T00:15:00", "2024-12-04T00:20:00")
     made = await place.download("2024-11-29", "2024-12-06", instrument="glows", mode="sct")
-    assert [(file.repointing, file.status) for file in made] == [(1, "new"), (2, "new"), (5, "new")]
+    assert [(file.repointing, file.status, file.ok) for file in made] == [
+        (1, "new", True),
+        (2, "new", True),
+        (5, "new", True),
+    ]
     assert [path.name for path in made.paths] == [
         "imap_glows_l0_raw_20241130-repoint00001_v001.0001.pkts",
         "imap_glows_l0_raw_20241201-repoint00002_v001.0001.pkts",
@@ -439,7 +447,7 @@ async def test_an_answer_that_stays_cut_makes_no_file(place: Place) -> None:
     place.poda.packets[ONE] = {time: body for time, body in place.poda.packets[ONE].items() if time.day == 1}
     place.poda.cuts = 1000
     made = await place.download("2024-12-01", "2024-12-02", mode="sct")
-    assert [type(file.error) for file in made] == [ConnectionLost, ConnectionLost]
+    assert [(type(file.error), file.ok) for file in made] == [(ConnectionLost, False)] * 2
     assert not place.files
     place.poda.cuts = 0
     place.poda.broken = {TWO}
@@ -462,9 +470,40 @@ async def test_a_page_is_no_packet(place: Place) -> None:
     assert not place.files
 
 
+@pytest.mark.parametrize(
+    ("answer", "error", "says"),
+    [
+        (lambda body: web.Response(status=302), MalformedAnswer, "status: 302"),
+        (lambda body: web.Response(status=204), MalformedAnswer, "status: 204"),
+        (lambda body: web.Response(status=206, body=body[:36]), MalformedAnswer, "status: 206"),
+        (lambda body: web.json_response({"error": "busy"}), MalformedAnswer, "byte 0: expected a packet of APID 11"),
+        (lambda body: web.Response(body=body + b"query timed out"), MalformedAnswer, "expected a packet of APID 11"),
+        (lambda body: web.Response(body=body[:-1]), IncompleteBody, "within a packet"),
+        (lambda body: web.Response(body=body + body[:5]), IncompleteBody, "within a packet"),
+    ],
+    ids=["to nowhere", "nothing", "part", "JSON", "text behind", "cut", "cut header"],
+)
+async def test_what_is_not_exactly_packets_is_asked_for_again_and_makes_no_file(
+    place: Place, answer: Any, error: type[AuroraError], says: str
+) -> None:
+    """Whatever its status: it would be a file of level 0 for ever, or a day that seems to have no packets."""
+    place.poda.instead = [answer]
+    (file,) = await place.download(mode="sct")
+    assert file.path is not None
+    assert file.path.read_bytes() == day_of(place)
+    file.path.unlink()
+    place.poda.instead = [answer] * 100
+    (file,) = await place.download(mode="sct")
+    assert isinstance(file.error, error)
+    assert says in str(file.error)
+    assert not place.files
+    with pytest.raises(error):
+        await packets(place.session, place.config, "swapi", "2024-12-01")
+
+
 async def test_what_is_cancelled_leaves_nothing(place: Place) -> None:
     """Neither under a name nor beside it; the next run begins as if there had been none."""
-    place.poda.hangs_after = 3
+    place.poda.hangs_after = 1  # so that no day is whole
     with anyio.move_on_after(0.2) as scope:
         await place.download("2024-12-01", "2024-12-03", mode="sct")
     assert scope.cancelled_caught
@@ -472,6 +511,67 @@ async def test_what_is_cancelled_leaves_nothing(place: Place) -> None:
     with pytest.raises(DeadlineExceeded, match="making packet files of swapi"):
         await place.download(mode="sct", deadline_s=0.05)
     assert not place.files
+
+
+RUN = """
+import asyncio, sys
+from pathlib import Path
+from aurora_async import Imap, ImapConfig
+
+async def run(url, folder, key, login, poda):
+    config = ImapConfig(base_url=url, data_dir=Path(folder), api_key=key, webpoda_token=login, webpoda_url=poda)
+    async with Imap(config) as imap:
+        await imap.download_packets("swapi", "2024-12-01", mode="sct")
+
+asyncio.run(run(*sys.argv[1:]))
+"""
+
+
+async def killed(place: Place, is_there: Callable[[], bool]) -> None:
+    """Make files in a process of its own, and kill it as soon as something is there."""
+    given = (place.archive.base_url, str(place.config.data_dir), KEY, LOGIN, place.poda.base_url)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, *given, env=ENVIRON)
+    while not is_there():
+        await asyncio.sleep(0.01)
+        assert process.returncode is None
+    process.kill()
+    await process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it cannot be known that a process is gone")
+async def test_what_is_killed_leaves_nothing_for_ever(place: Place) -> None:
+    """Packets that come have no name yet; of what is put together, the next run sees that it is nobody's any more."""
+    first, second = (f"imap/swapi/l0/2024/12/imap_swapi_l0_raw_20241201_v001.000{minor}.pkts" for minor in (1, 2))
+    place.poda.hangs_after = 1
+    await killed(place, lambda: len(place.poda.asked) == 2)
+    assert not place.files
+    place.poda.hangs_after = None
+    place.keep(Path(first).name, day_of(place)[:-1])
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    place.archive.on("get", hang)  # of the file that the new one is to be compared with
+    await killed(place, lambda: len(place.archive.requests("get")) > 0)
+    assert any(name.endswith(".part") for name in place.files)
+    place.archive.scripts.clear()
+    (file,) = await place.download(mode="sct")
+    assert file.ok
+    assert place.files == [first, second]
+
+
+async def test_two_runs_make_one_file(place: Place) -> None:
+    """The second waits until the first is done with it, and neither takes away what the other is writing."""
+    made = await asyncio.gather(place.download(mode="sct"), place.download(mode="sct"))
+    assert [(files[0].status, files[0].error) for files in made] == [("new", None)] * 2
+    (name,) = place.files
+    assert (place.config.data_dir / name).read_bytes() == day_of(place)
+
+
+async def test_any_other_folder_may_be_in_the_data_directory(place: Place) -> None:
+    """Only what would be in the way of a file is."""
+    (place.config.data_dir / "packets").mkdir()
+    assert (await place.download(mode="sct")).ok
 
 
 async def test_a_folder_that_cannot_be_written_is_told_first(place: Place) -> None:
@@ -509,7 +609,7 @@ async def test_a_file_may_be_larger_than_memory_would_hold(place: Place, monkeyp
         return await pump(seen(), part, shape)
 
     monkeypatch.setattr("aurora_async.imap._poda.pump", watched)
-    place.poda.add(ONE, "2024-12-01T07:00:00", size=12_000_000)
+    place.poda.add(ONE, "2024-12-01T07:00:00", size=60_000, count=200)
     (file,) = await place.download(mode="sct")
-    assert file.bytes == len(day_of(place)) + 12_000_000
+    assert file.bytes == len(day_of(place)) + 200 * 60_006
     assert largest <= 1 << 20

@@ -118,6 +118,13 @@ def test_what_is_no_list_of_rows_is_refused(document: Any) -> None:
         decode_catalog(answer(document), "science")
 
 
+def test_an_answer_that_is_nested_without_end_is_refused() -> None:
+    """It would be beyond what the interpreter bears, and that error is not of our tree."""
+    for body in (b"[" * 200_000, b'[{"file_path":' + b"[" * 200_000, json.dumps(FACTS["science_2026"]).encode()[:-1]):
+        with pytest.raises(MalformedAnswer, match=r"malformed at \$: not JSON"):
+            decode_catalog(Answer("GET", URL, 200, {}, body), "science")
+
+
 def test_gaps_are_times() -> None:
     """Those of the documentation; a category without a gap is not among them."""
     gaps = decode_gaps(json.dumps(FACTS["gaps"]["body"]).encode(), URL)

@@ -113,7 +113,7 @@ def test_a_file_is_downloaded(client: Any, base_url: str) -> None:
 
 def test_a_file_is_uploaded_once_and_found(client: Any, tmp_path: Path) -> None:
     """A GET for the link, a PUT to it, a row a moment later; a second time it is refused."""
-    descriptor = uuid.uuid4().hex[:8]
+    descriptor = uuid.uuid4().hex[:9]
     path = tmp_path / fresh("20270101", descriptor)
     path.write_bytes(b"made by the official client")
     client.upload(path)
@@ -246,7 +246,7 @@ def test_files_go_both_ways_by_command(command: Command, tmp_path: Path) -> None
     path = tmp_path / "data" / PRODUCT
     assert done.stdout == f"Successfully downloaded the file to: {path}\n"
     assert path.stat().st_size
-    mine = tmp_path / fresh("20270103", uuid.uuid4().hex[:8])
+    mine = tmp_path / fresh("20270103", uuid.uuid4().hex[:9])
     mine.write_bytes(b"by command")
     assert command("upload", str(mine)).stdout == "Successfully uploaded the file to the IMAP SDC\n"
     again = command("upload", str(mine))
@@ -256,7 +256,7 @@ def test_files_go_both_ways_by_command(command: Command, tmp_path: Path) -> None
 
 def test_a_release_by_command(client: Any, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Uploads the manifest, sleeps its ten seconds, and has it applied: afterwards everybody may have the file."""
-    descriptor = uuid.uuid4().hex[:8]
+    descriptor = uuid.uuid4().hex[:9]
     path = tmp_path / fresh("20270201", descriptor)
     path.write_bytes(b"for everybody")
     client.upload(path)

@@ -67,7 +67,8 @@ class CatalogInMemory:
     """Answers `GET query` from `rows`.
 
     `most_days` is how many days of ingestion it answers for at once, `most_rows` how many rows, `failing` how it fails
-    beyond. `before_answer` may change the rows before each answer; `has_pages` is whether it knows offset and limit.
+    beyond. `ignored` are parameters that it does not look at, `cuts` is how many answers end too early from now on.
+    `before_answer` may change the rows before each answer; `has_pages` is whether it knows offset and limit.
     """
 
     rows: list[Row]
@@ -75,6 +76,8 @@ class CatalogInMemory:
     most_rows: int | None = None
     failing: tuple[int | str, ...] = (500,)
     has_pages: bool = True
+    ignored: tuple[str, ...] = ()
+    cuts: int = 0
     before_answer: Callable[[int], None] = lambda number: None
     asked: list[dict[str, str]] = field(default_factory=list)
 
@@ -85,6 +88,8 @@ class CatalogInMemory:
         asked = dict(params or {})
         self.before_answer(len(self.asked))
         self.asked.append(asked)
+        assert len(self.asked) < 2000, "it is asked without end"
+        asked = {name: value for name, value in asked.items() if name not in self.ignored}
         if not self.has_pages and not asked.keys().isdisjoint({"offset", "limit"}):
             raise BadRequest(method, url, 400, None, "limit is not a valid query parameter for science table.")
         if self.most_days is not None and _days(asked) > self.most_days:
@@ -94,7 +99,11 @@ class CatalogInMemory:
         page = found[offset : offset + int(asked.get("limit", len(found)))]
         if self.most_rows is not None and len(page) > self.most_rows:
             raise _failure(self.failing[len(self.asked) % len(self.failing)], method, url)
-        return Answer(method, url, 200, {}, json.dumps(page).encode())
+        body = json.dumps(page).encode()
+        if self.cuts:
+            self.cuts -= 1
+            body = body[: len(body) // 2]
+        return Answer(method, url, 200, {}, body)
 
     def found(self, asked: Mapping[str, str]) -> list[Row]:
         """Filter, then rank, then order, as the service does."""

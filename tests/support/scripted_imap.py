@@ -5,6 +5,7 @@ It keeps an account of every request, headers and body bytes included, and `on` 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -98,7 +99,7 @@ class ScriptedImap:
             if listed:
                 self.list(key)
 
-    def list(self, key: str, ingestion_date: str = "20260406 12:00:00", **changes: Any) -> None:
+    def list(self, key: str, ingestion_date: str = "20240406 12:00:00", **changes: Any) -> None:
         """Put a file's row into the catalogue."""
         match = re.fullmatch(r"imap_(.+?)_(.+?)_(.+?)_(\d{8})_v(\d+)\.(\d+)\.cdf", key.rpartition("/")[2])
         assert match is not None
@@ -223,9 +224,32 @@ class ScriptedImap:
 
 
 def body_of(key: str, size: int = 1000) -> bytes:
-    """Bytes that belong to a key."""
+    """Bytes that belong to a key, and begin as a CDF does."""
     block = hashlib.sha256(key.encode()).digest()
-    return (block * (size // len(block) + 1))[:size]
+    return (b"\xcd\xf3\0\1" + block * (size // len(block) + 1))[:size]
+
+
+@dataclass
+class Crowd:
+    """Holds requests until as many as expected are there at one moment, and some time more for those that should not.
+
+    With fewer it holds them for ever, which ends in the client's timeout. `on(route, crowd)` makes it a handler.
+    """
+
+    expected: int
+    most: int = 0
+    _now: int = 0
+    _is_met: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, request: web.Request) -> None:
+        """Wait for the others."""
+        self._now += 1
+        self.most = max(self.most, self._now)
+        if self._now >= self.expected and not self._is_met.is_set():
+            await asyncio.sleep(0.05)
+            self._is_met.set()
+        await self._is_met.wait()
+        self._now -= 1
 
 
 @dataclass

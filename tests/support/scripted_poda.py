@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from collections.abc import AsyncIterator
+import struct
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,8 @@ class ScriptedPoda:
     headers: list[dict[str, str]] = field(default_factory=list)
     cuts: int = 0
     """How many answers with packets end in the middle from now on."""
+    instead: list[Callable[[bytes], web.Response]] = field(default_factory=list)
+    """What comes in place of the next answers with packets, made of them."""
     page: bool = False
     """Whether a page is all that comes: that of a login."""
     broken: set[int] = field(default_factory=set)
@@ -49,10 +52,12 @@ class ScriptedPoda:
     """How many requests are answered; the others never are."""
     _busy: int = 0
 
-    def add(self, apid: int, *times: str, size: int = 20) -> None:
-        """Add packets, each of which tells its APID and its time."""
+    def add(self, apid: int, *times: str, size: int = 30, count: int = 1) -> None:
+        """Add packets, each of which tells its time; `count` of them of each."""
         for time in times:
-            self.packets.setdefault(apid, {})[at(time)] = f"<{apid} {time}>".encode().ljust(size, b".")
+            data = time.encode().ljust(size, b".")
+            packet = struct.pack(">HHH", 0x0800 | apid, 0xC000, len(data) - 1) + data
+            self.packets.setdefault(apid, {})[at(time)] = packet * count
 
     def body(self, *packets: tuple[int, str]) -> bytes:
         """The packets of these APIDs and times, one after the other."""
@@ -90,7 +95,10 @@ class ScriptedPoda:
         }
         if file[3] == "txt":
             return web.Response(text="".join(f"{time:%Y-%m-%dT%H:%M:%S}\r\n" for time in found) + "\r\n")
-        return await self._packets(request, b"".join(found.values()))
+        body = b"".join(found.values())
+        if self.instead:
+            return self.instead.pop(0)(body)
+        return await self._packets(request, body)
 
     async def _packets(self, request: web.Request, body: bytes) -> web.StreamResponse:
         """Chunks without a length, as a service that searches while it answers has to."""

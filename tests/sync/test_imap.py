@@ -129,7 +129,7 @@ def test_what_is_asked_for_may_come_from_blocking_calls(client: Imap, tmp_path: 
     assert client.download(wanted).ok
     paths = []
     for _ in range(2):
-        paths.append(tmp_path / f"imap_swe_l1a_{uuid.uuid4().hex[:8]}_20270101_v001.0001.cdf")
+        paths.append(tmp_path / f"imap_swe_l1a_{uuid.uuid4().hex[:9]}_20270101_v001.0001.cdf")
         paths[-1].write_bytes(b"made here")
     assert client.upload_many(path for path in paths if client.config).ok
     with pytest.raises(AlreadyExists):
@@ -195,7 +195,9 @@ KNOWN = """
 from collections.abc import Generator
 from typing import assert_type
 
-from aurora_async.imap import Download, Mirrored, ProcessingJob, Reprocessing
+from aurora_async.imap import (
+    Download, FileTable, Mirrored, ProcessingJob, Reprocessing, SpiceKernel, SpiceQuery, TableFile
+)
 from aurora_async.sync import Imap
 from aurora_async.transfer.tables import Records
 
@@ -207,6 +209,10 @@ assert_type(client.download("imap_mag_l2_norm-dsrf_20260412_v001.0008.cdf", ".",
 assert_type(client.reprocess("2026-01-01", "2026-01-02"), Reprocessing)
 assert_type(client.processing_jobs(instrument="mag"), Records[ProcessingJob])
 assert_type(client.metakernel("2026-01-01", "2026-01-02").text, str)
+assert_type(client.spice_query("spin"), FileTable[TableFile])
+assert_type(client.spice_query("leapseconds", latest=True), FileTable[SpiceKernel])
+assert_type(client.spice_query(SpiceQuery()), FileTable[SpiceKernel])
+assert_type(client.repoint_tables(latest=True)[0], TableFile)
 """
 
 REFUSED = """
@@ -219,7 +225,11 @@ client.reprocess("2026-01-01")
 """
 
 
-@pytest.mark.parametrize(("text", "expected"), [(KNOWN, []), (REFUSED, ["call-arg"] * 3)], ids=["known", "refused"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(KNOWN, []), (REFUSED, ["call-arg", "call-overload", "call-arg"])],
+    ids=["known", "refused"],
+)
 def test_blocking_calls_are_typed_like_those_they_stand_for(text: str, expected: list[str], tmp_path: Path) -> None:
     """For type checkers, and with them for editors; nothing is `Any`."""
     script = tmp_path / "script.py"

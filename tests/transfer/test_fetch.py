@@ -682,6 +682,13 @@ class TestThere:
             (tmp_path / "x").write_bytes(stub)
             assert not (await fetcher.fetch(server.url, tmp_path / "x")).was_there
             assert (tmp_path / "x").read_bytes() == DATA
+        server.status = lambda number: web.Response(status=404)
+        assert (await fetcher.fetch(server.url, tmp_path / "x")).was_there
+        (tmp_path / "x").write_bytes(DATA[:-1])
+        before = len(server.seen)
+        server.status = lambda number: web.Response(status=404) if number > before else None
+        with pytest.raises(NotFound):  # it is known to be a stub
+            await fetcher.fetch(server.url, tmp_path / "x")
 
     @pytest.mark.parametrize(("etag", "is_kept"), [('"v2"', False), ('"v1"', True), (None, True)])
     async def test_a_file_of_another_address_is_told_by_its_version(
@@ -759,6 +766,126 @@ class TestThere:
         server.data = DATA
         await Fetcher(session).fetch(server.url, tmp_path / "x")
         assert (tmp_path / "x").read_bytes() == DATA
+
+    async def test_nothing_has_changed_only_where_that_was_asked(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """Some gateways answer everything with 304: a stub is not the file for that."""
+        (tmp_path / "x").write_bytes(b"stub")
+        server.status = lambda number: web.Response(status=304)
+        with pytest.raises(MalformedAnswer, match="304 came"):
+            await Fetcher(session).fetch(server.url, tmp_path / "x")
+        server.status = lambda number: None
+        await Fetcher(session).fetch(server.url, tmp_path / "x")
+        if Origin.noted(tmp_path / "x") is None:
+            pytest.skip("this file system keeps no attributes")
+        seen = len(server.seen)
+        server.data = content(SIZE, "b")
+        server.status = lambda number: web.Response(status=304, headers={"ETag": '"v9"'}) if number == seen else None
+        assert not (await Fetcher(session).fetch(server.url, tmp_path / "x")).was_there
+        assert (tmp_path / "x").read_bytes() == server.data
+
+    async def test_new_permissions_make_no_new_file(self, session: Session, server: FileServer, tmp_path: Path) -> None:
+        """Only another file under the name means that somebody was faster."""
+        (tmp_path / "x").write_bytes(b"stale")
+        Origin.of(server.url, '"v0"').note(tmp_path / "x")
+        server.before = lambda number: os.chmod(tmp_path / "x", 0o600 + number)  # noqa: PTH101
+        assert not (await Fetcher(session).fetch(server.url, tmp_path / "x")).was_there
+        assert (tmp_path / "x").read_bytes() == DATA
+
+    async def test_etags_made_of_the_content_tell_versions_of_one_address(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """An object of several parts was replaced within a second by one of its length."""
+        server.etag = f'"{"a" * 32}-2"'
+        await Fetcher(session).fetch(server.url, tmp_path / "x")
+        if Origin.noted(tmp_path / "x") is None:
+            pytest.skip("this file system keeps no attributes")
+        server.etag, server.data = f'"{"b" * 32}-2"', content(SIZE, "b")
+        assert not (await Fetcher(session).fetch(server.url, tmp_path / "x")).was_there
+        assert (tmp_path / "x").read_bytes() == server.data
+
+    async def test_a_folder_in_the_place_of_a_file_is_refused(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """Many files have names: none of them may go somewhere else."""
+        (tmp_path / "x").mkdir()
+        (outcome,) = await Fetcher(session).fetch_many([File(url=server.url, name="x")], tmp_path)
+        assert isinstance(outcome.error, TargetNotWritable) and "this is a folder" in str(outcome.error)
+        assert list((tmp_path / "x").iterdir()) == []
+
+
+class TestSecretsInAddresses:
+    """Links that carry their credential, and addresses with a login, are in many logs."""
+
+    async def test_no_error_and_no_result_shows_them(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """Nor does what a table of outcomes prints."""
+        url = server.url.replace("http://", "http://ann:hunter2@") + "?X-Amz-Signature=0123abcd"
+        fetched = await Fetcher(session).fetch(url, tmp_path / "x")
+        shown = repr(fetched) + repr(File(url=url))
+        server.headers = {"Content-Type": "text/html"}
+        for status in (200, 202):
+            server.status = lambda number, status=status: None if status == 200 else web.Response(status=status)
+            with pytest.raises(MalformedAnswer) as page:
+                await Fetcher(session).fetch(url, tmp_path / "y")
+            shown += str(page.value)
+        server.headers, server.status = {}, lambda number: None
+        with pytest.raises(WrongContent) as wrong:
+            await Fetcher(session).fetch(url, tmp_path / "y", size=7)
+        shown += str(wrong.value)
+        assert "hunter2" not in shown and "0123abcd" not in shown and "data.bin" in shown
+
+
+class TestLeftovers:
+    """What a part file says of itself has to be so at every moment, and is not enough at the end."""
+
+    async def test_another_version_is_never_taken_for_the_one_that_was_noted(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """Killed while the second version comes, and the server has the first one again: nothing is mixed."""
+        server.data = content(3_000_000)
+        server.cut_at = lambda number: 1_500_000
+        server.status = lambda number: web.Response(status=404) if number else None
+        with pytest.raises(NotFound):
+            await Fetcher(session).fetch(server.url, tmp_path / "x")
+        (note,) = (tmp_path / PARTS_FOLDER).glob("*.json")
+        assert json.loads(note.read_bytes())["version"]["etag"] == '"v1"'
+        server.cut_at, server.status = lambda number: None, lambda number: None
+        server.etag, server.data, server.last_modified = (
+            '"v2"',
+            content(3_000_000, "b"),
+            "Thu, 02 Jan 2020 00:00:00 GMT",
+        )
+        server.wait_s = lambda number, at: 30.0 if at >= 2_500_000 else 0.0
+        fetching = asyncio.create_task(Fetcher(session).fetch(server.url, tmp_path / "x"))
+        told: set[str | None] = set()
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            for path in (tmp_path / PARTS_FOLDER).glob("*.json"):
+                part = path.with_suffix(".part")
+                if part.exists() and server.data.startswith(part.read_bytes()[:1000] or b"?"):
+                    version = json.loads(path.read_bytes())["version"]
+                    told.add(version and version["etag"])
+        fetching.cancel()
+        await asyncio.gather(fetching, return_exceptions=True)
+        assert told == {None}
+
+    async def test_all_of_it_was_there_and_is_verified_all_the_same(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """It was spoilt on its way, and the process died before the digest was computed."""
+        server.etag = f'"{hashlib.md5(DATA).hexdigest()}"'
+        server.headers = {"x-amz-server-side-encryption": "AES256"}
+        claim = Claim(tmp_path / "x", 1.0)
+        assert claim.take()
+        claim.part.write_bytes(b"x" + DATA[1:])
+        version = Version(etag=server.etag, last_modified=OLD, length=SIZE, validator=server.etag, is_md5=True)
+        claim.note(version, SIZE, released=True)
+        await Fetcher(session).fetch(server.url, tmp_path / "x")
+        assert (tmp_path / "x").read_bytes() == DATA
+        assert nothing_left(tmp_path, "x")
 
 
 class TestMany:

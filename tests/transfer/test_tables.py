@@ -142,6 +142,33 @@ def test_dictionaries_are_nested_plain_and_in_the_order_of_the_class() -> None:
     assert JOURNEYS[0].notes == {"when": WHEN, "list": [1]}
 
 
+@table(hidden=("raw",), texts=("place",), last=("name",), noun="stop")
+@attrs.frozen
+class Stop:
+    """A record that says what it is told by."""
+
+    name: str
+    place: Place | None
+    day: date
+    raw: dict[str, Any] = attrs.field(factory=dict)
+
+
+def test_a_class_says_what_is_told_by_its_text_what_at_the_end_and_what_nowhere() -> None:
+    """In every view alike: a script that goes from dictionaries to a table of Arrow finds the same columns."""
+    stops = Records([Stop("a", Place("b"), date(2020, 1, 1), {"c": 1}), Stop("d", None, date(2020, 1, 2))])
+    stops.record_type = Stop
+    text = str(Place("b"))
+    assert [list(one.items()) for one in stops.to_dicts()] == [
+        [("place", text), ("day", date(2020, 1, 1)), ("name", "a")],
+        [("place", None), ("day", date(2020, 1, 2)), ("name", "d")],
+    ]
+    arrow, frame = stops.to_arrow(), stops.to_pandas()
+    assert arrow.column_names == list(frame.columns) == ["place", "day", "name"]
+    assert arrow.column("place").to_pylist() == [text, None]
+    assert [frame["place"][0], frame["day"][0]] == [text, datetime(2020, 1, 1, tzinfo=UTC)]
+    assert "raw" not in stops._repr_html_()
+
+
 def test_dictionaries_have_keys_that_json_has() -> None:
     """A day as a key is a text."""
     assert Records([Calendar("a", {date(2020, 1, 1): 5})], record_type=Calendar).to_dicts() == [

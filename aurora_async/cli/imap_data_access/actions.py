@@ -9,24 +9,20 @@ import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import PurePath
 from typing import Any
 
 import click
 
 from aurora_async.cli.exits import Common, Terminated, one_line, run
-from aurora_async.cli.imap_data_access.parsing import FIRST
-from aurora_async.cli.imap_data_access.tables import current_table, first_table
-from aurora_async.errors import AuroraError, HttpError, InvalidInput, TransportError
+from aurora_async.cli.imap_data_access.tables import current_table, old_table
+from aurora_async.compat.imap_dialect import OLD, agent_of, answer_behind, url_of, worded
+from aurora_async.errors import AuroraError, InvalidInput, TransportError
 from aurora_async.imap import FileQuery, Imap, ImapConfig, SpiceQuery
 from aurora_async.imap.query import query_of_name
 
 __all__ = ["act"]
 
-_FIRST_URL = "https://api.dev.imap-mission.com"
-_FIRST_AGENT = "Python-urllib/3.11 (aurora-async)"
-"""The service answers in the form of January 2024 to whoever calls itself so."""
 _FILTERS = (
     "instrument", "data_level", "descriptor", "start_date", "end_date", "ingestion_start_date", "ingestion_end_date",
     "repointing", "version", "major_version", "minor_version", "extension",
@@ -55,17 +51,15 @@ def act(common: Common, typed: Namespace) -> int:
 
 def _config(common: Common, typed: Namespace) -> ImapConfig:
     url = common.base_url if typed.url is None else typed.url
-    if typed.client_version == FIRST:
-        agent, url = _FIRST_AGENT, url or os.environ.get("IMAP_DATA_ACCESS_URL") or _FIRST_URL
-    else:
-        agent = None
+    if typed.client_version == OLD:
+        url = url or os.environ.get("IMAP_DATA_ACCESS_URL") or url_of(OLD)
     return ImapConfig.from_environment(
         base_url=url,
         data_dir=typed.data_dir,
         api_key=common.api_key if typed.api_key is None else typed.api_key,
         access_token=typed.access_token,
         webpoda_token=typed.webpoda_token,
-        user_agent=agent,
+        user_agent=agent_of(typed.client_version),
     )
 
 
@@ -81,7 +75,7 @@ async def _download(client: Imap, typed: Namespace) -> None:
 
 async def _upload(client: Imap, typed: Namespace) -> None:
     path = typed.file_path
-    if typed.client_version == FIRST:
+    if typed.client_version == OLD:
         # It did not look at names, but had files lie below the data directory, and told the path from there.
         folder = client.config.data_dir
         await client.upload(path if path.exists() else folder / path, below=folder)
@@ -92,9 +86,9 @@ async def _upload(client: Imap, typed: Namespace) -> None:
 
 async def _query(client: Imap, typed: Namespace) -> None:
     table, rows = await _found(client, typed)
-    if typed.client_version == FIRST:
+    if typed.client_version == OLD:
         # What it called JSON is how Python writes a list.
-        lines = [repr(rows)] if typed.output_format == "json" else first_table(rows)
+        lines = [repr(rows)] if typed.output_format == "json" else old_table(rows)
     else:
         lines = [json.dumps(rows)] if typed.output_format == "json" else current_table(table, rows)
     for line in lines:
@@ -104,8 +98,8 @@ async def _query(client: Imap, typed: Namespace) -> None:
 async def _found(client: Imap, typed: Namespace) -> tuple[str, list[Row]]:
     """Return the table that was looked through, and the rows as they came."""
     filters = {name: value for name in _FILTERS if (value := getattr(typed, name, None)) is not None}
-    if typed.client_version == FIRST:
-        return "science", await _first_rows(client, filters)
+    if typed.client_version == OLD:
+        return "science", await _old_rows(client, filters)
     if typed.filename is not None:
         if filters or typed.type:
             raise InvalidInput("--filename", "stands alone, without another filter")
@@ -121,7 +115,7 @@ def _raw(rows: Iterable[Any]) -> list[Row]:
     return [dict(row.raw) for row in rows]
 
 
-async def _first_rows(client: Imap, filters: dict[str, Any]) -> list[Row]:
+async def _old_rows(client: Imap, filters: dict[str, Any]) -> list[Row]:
     """Return the rows in the service's order, which was not that of their names."""
     version = filters.pop("version", None)  # vNN-NN, which queries of today do not know
     rows = _raw([row async for row in client.stream(FileQuery(**filters))])
@@ -165,10 +159,12 @@ async def _webpoda(client: Imap, typed: Namespace) -> None:
         typed.instrument, typed.start_date, typed.end_date, mode=typed.query_mode, upload=typed.upload_to_sdc
     )
     for file in done.failed:
-        if file.status != "new" and file.error is not None:
+        assert file.error is not None
+        if file.status != "new":
             raise file.error
         # It is there, and was not delivered: the official program goes on, too.
-        click.echo(f"imap-data-access: warning: {file.path}: {one_line(_said(file.error))}", err=True)
+        said = one_line(worded(file.error, typed.client_version))
+        click.echo(f"imap-data-access: warning: {file.path}: {said}", err=True)
     click.echo("Successfully downloaded the data from webpoda.")
 
 
@@ -205,39 +201,12 @@ _COMMANDS: Mapping[str, Callable[[Imap, Namespace], Awaitable[None]]] = {
 
 def _told(error: AuroraError, typed: Namespace) -> int:
     """Say what went wrong; return the exit code. Release 0.2.0 told of servers on stdout, and called it a success."""
-    refusal = _refusal(error)
-    if typed.client_version == FIRST:
-        if refusal is not None:
-            click.echo(f"HTTP Error: {refusal.status} - {_reason(refusal)}\nServer Message: {_body(refusal)}")
-            return 0
-        if isinstance(error, TransportError):
-            click.echo(f"URL Error: {error.reason}")
-            return 0
-    click.echo(f"imap-data-access: error: {one_line(_said(error))}", err=True)
+    said = worded(error, typed.client_version)
+    if typed.client_version == OLD and (isinstance(error, TransportError) or answer_behind(error) is not None):
+        click.echo(said)
+        return 0
+    click.echo(f"imap-data-access: error: {one_line(said)}", err=True)
     return 1
-
-
-def _said(error: BaseException | None) -> str:
-    refusal = _refusal(error)
-    return str(error) if refusal is None else f"{refusal.status} {_reason(refusal)}: {_body(refusal)}"
-
-
-def _refusal(error: BaseException | None) -> HttpError | None:
-    """Return the service's answer behind an error, if that is what it is made of."""
-    while error is not None and not isinstance(error, HttpError):
-        error = error.__cause__
-    return error
-
-
-def _reason(error: HttpError) -> str:
-    try:
-        return HTTPStatus(error.status).phrase
-    except ValueError:
-        return ""
-
-
-def _body(error: HttpError) -> str:
-    return error.body.decode(errors="replace") or error.detail
 
 
 @contextmanager

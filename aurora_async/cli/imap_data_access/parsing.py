@@ -8,19 +8,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from aurora_async.compat.imap_dialect import CURRENT, OLD, RELEASE_VARIABLE, url_of
 from aurora_async.imap.vocabulary import INSTRUMENTS, KERNEL_TYPES, RELEASE_TYPES
 
-__all__ = ["CURRENT", "FIRST", "VERSION_VARIABLE", "parse"]
+__all__ = ["parse"]
 
 _Add = Callable[[str, str], argparse.ArgumentParser]
-
-CURRENT, FIRST = "1.3.0", "0.2.0"
-VERSION_VARIABLE = "IMAP_DATA_ACCESS_CLIENT_VERSION"
 
 _PROGRAM = "imap-data-access"
 _FLAGS = ("--debug", "--verbose", "-v")
 _SETTINGS = ("--api-key", "--access-token", "--webpoda-token", "--data-dir", "--url", "--client-version")
-_FIRST_INSTRUMENTS = tuple(name for name in INSTRUMENTS if name not in ("ialirt", "l1const", "spacecraft"))
+_OLD_INSTRUMENTS = tuple(name for name in INSTRUMENTS if name not in ("ialirt", "l1const", "spacecraft"))
 _ANYWHERE = "The program's own options, such as --url, may stand here, too."
 
 
@@ -31,7 +29,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     arguments = _hoisted(arguments)
     release = _release(arguments)
-    parser = _current() if release == CURRENT else _first()
+    parser = _old() if release == OLD else _current()
     found = parser.parse_args(arguments)
     found.client_version = release
     if found.data_dir is not None:
@@ -66,10 +64,10 @@ def _release(arguments: Sequence[str]) -> str:
     asked = argparse.ArgumentParser(prog=_PROGRAM, add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
     asked.add_argument("--client-version")
     typed = asked.parse_known_args(arguments)[0].client_version
-    release = os.environ.get(VERSION_VARIABLE) or CURRENT if typed is None else typed
-    if release not in (CURRENT, FIRST):
-        source = VERSION_VARIABLE if typed is None else "--client-version"
-        _current().error(f"{source}: {release!r} is not a release this speaks like (choose from {CURRENT}, {FIRST})")
+    release = os.environ.get(RELEASE_VARIABLE) or CURRENT if typed is None else typed
+    if release not in (CURRENT, OLD):
+        source = RELEASE_VARIABLE if typed is None else "--client-version"
+        _current().error(f"{source}: {release!r} is not a release this speaks like (choose from {CURRENT}, {OLD})")
     return str(release)
 
 
@@ -78,8 +76,8 @@ def _program(release: str, about: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"{_PROGRAM} {release}",
                         help="show the release this speaks like, and exit")  # fmt: skip
     parser.add_argument("--client-version", metavar="RELEASE",
-                        help=f"speak like this release: {CURRENT} (as without it) or {FIRST}; "
-                             f"env: {VERSION_VARIABLE}")  # fmt: skip
+                        help=f"speak like this release: {CURRENT} (as without it) or {OLD}; "
+                             f"env: {RELEASE_VARIABLE}")  # fmt: skip
     parser.add_argument("--api-key", metavar="KEY", help="shows all files, and lets you upload; env: IMAP_API_KEY")
     parser.add_argument("--access-token", metavar="TOKEN",
                         help="of LASP's login, used where there is no key; env: IMAP_ACCESS_TOKEN")  # fmt: skip
@@ -87,8 +85,8 @@ def _program(release: str, about: str) -> argparse.ArgumentParser:
                         help="base64 of user:password, for raw packets; env: IMAP_WEBPODA_TOKEN")  # fmt: skip
     parser.add_argument("--data-dir", type=Path, metavar="DIR",
                         help="where files go and are looked for; env: IMAP_DATA_DIR; default: ./data")  # fmt: skip
-    default = "https://api.imap-mission.com" if release == CURRENT else "https://api.dev.imap-mission.com"
-    parser.add_argument("--url", help=f"the service to ask; env: IMAP_DATA_ACCESS_URL; default: {default}")
+    parser.add_argument("--url",
+                        help=f"the service to ask; env: IMAP_DATA_ACCESS_URL; default: {url_of(release)}")  # fmt: skip
     parser.add_argument("--debug", action="store_true", help="log everything that happens")
     parser.add_argument("-v", "--verbose", action="store_true", help="log what is asked")
     return parser
@@ -134,13 +132,13 @@ def _add_output(command: argparse.ArgumentParser) -> None:
     command.add_argument("--output-format", choices=("table", "json"), default="table", help="how they are printed")
 
 
-def _first() -> argparse.ArgumentParser:
+def _old() -> argparse.ArgumentParser:
     """Build the parser of release 0.2.0."""
-    parser = _program(FIRST, "Query, fetch and deliver files of the IMAP Science Data Center, as in January 2024.")
+    parser = _program(OLD, "Query, fetch and deliver files of the IMAP Science Data Center, as in January 2024.")
     add = _commands(parser, ("download", "query", "upload"))
     _add_download(add)
     query = add("query", "list files")
-    _add_instrument(query, _FIRST_INSTRUMENTS)
+    _add_instrument(query, _OLD_INSTRUMENTS)
     _add_product(query)
     _add_days(query)
     query.add_argument("--version", metavar="vNN-NN", help="of this version")

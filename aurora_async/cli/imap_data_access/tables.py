@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ["current_table", "first_table"]
+__all__ = ["current_table", "old_table"]
 
 Row = Mapping[str, Any]
 
@@ -89,18 +89,18 @@ def current_table(table: str, rows: Sequence[Row]) -> Iterator[str]:
     yield from (rule, head, rule, *body, rule)
 
 
-_FIRST_COLUMNS = (
+_OLD_COLUMNS = (
     (_INSTRUMENT, 10), (_LEVEL, 10), (_DESCRIPTOR, 10), (_START, 10), (_END, 8), (_PLAIN_VERSION, 7), (_NAME, 50)
 )  # fmt: skip
 
 
-def first_table(rows: Sequence[Row]) -> Iterator[str]:
+def old_table(rows: Sequence[Row]) -> Iterator[str]:
     """Yield the lines that release 0.2.0 prints: columns as wide as they are, whatever stands in them."""
     yield f"Found [{len(rows)}] matching files"
     if not rows:
         return
     rule = f"{'-' * 111}|"
-    yield from (rule, "".join(f"{column.head:<{width}}|" for column, width in _FIRST_COLUMNS), rule)
+    yield from (rule, "".join(f"{column.head:<{width}}|" for column, width in _OLD_COLUMNS), rule)
     for row in rows:
-        yield "".join(f"{column.cell(row)!s:<{width}}|" for column, width in _FIRST_COLUMNS)
+        yield "".join(f"{column.cell(row)!s:<{width}}|" for column, width in _OLD_COLUMNS)
     yield rule

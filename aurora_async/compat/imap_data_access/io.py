@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from aurora_async.compat.imap_data_access._settings import config, data_dir, imap, speaks_old_dialect
+from aurora_async.compat.imap_data_access._settings import config, data_dir, dialect, imap
 from aurora_async.compat.imap_data_access.file_validation import (
     ImapFilePath,
     ScienceFilePath,
     generate_imap_file_path,
 )
 from aurora_async.compat.imap_data_access.utils import ReleaseType
-from aurora_async.errors import AuroraError, HttpError, InvalidInput
+from aurora_async.compat.imap_dialect import OLD, answer_behind, worded
+from aurora_async.errors import AuroraError, InvalidInput
 from aurora_async.imap import FileQuery
 from aurora_async.imap.filenames import key_of
 from aurora_async.imap.vocabulary import DATA_LEVELS, EXTENSIONS, INSTRUMENTS
@@ -105,7 +105,7 @@ def query(
     if extension is not None and extension not in EXTENSIONS[table]:
         choices = ", ".join(map(repr, EXTENSIONS[table]))
         raise ValueError(f"Not a valid extension for '{table}', choose from {{{choices}}}.")
-    wanted = given.pop("version") if speaks_old_dialect() and version is not None else None
+    wanted = given.pop("version") if dialect() == OLD and version is not None else None
     with their_errors():
         found = imap().query(FileQuery(table=table, **(given or {"start_date": "1970"})))
     return [dict(row.raw) for row in found if wanted in (None, row.raw.get("version"))]
@@ -171,9 +171,7 @@ def fetch(paths: Iterable[Path], *, exists: Exists = "complete") -> None:
         got = imap().download([path.relative_to(folder).as_posix() for path in wanted], data_dir(), exists=exists)
         for file in got.failed:
             assert file.error is not None
-            if exists != "complete" or not _is_there(folder / file.key):
-                raise file.error
-            logger.warning("%s is taken as it is, since it cannot be compared: %s", folder / file.key, file.error)
+            raise file.error
 
 
 def upload(file_path: Path | str) -> None:
@@ -187,7 +185,7 @@ def upload(file_path: Path | str) -> None:
         path = (data_dir() / file_path).resolve()
     if not path.exists():
         raise FileNotFoundError(path)
-    if speaks_old_dialect():
+    if dialect() == OLD:
         folder = data_dir().resolve()
         if not path.is_relative_to(folder):
             raise ValueError(f"File {path} is not within the data directory: {folder}")
@@ -251,13 +249,13 @@ def release(*, release_type: str, manifest_file: Path | str) -> None:
     if not path.exists():
         raise FileNotFoundError(path)
     with their_errors():
-        imap().release(path, release_type)
+        imap().release(path, ReleaseType.RELEASE.value)
 
 
 def _check(given: Mapping[str, Any]) -> None:
     """Refuse what cannot be right in the words that the original has for it."""
     for name, value in given.items():
-        if name in _REFUSALS and not (name == "version" and speaks_old_dialect()):
+        if name in _REFUSALS and not (name == "version" and dialect() == OLD):
             try:
                 FileQuery(**{"descriptor": "any", name: value})
             except InvalidInput as error:
@@ -275,34 +273,9 @@ def their_errors(*, are_of_service: bool = False) -> Iterator[None]:
     except IMAPDataAccessError:
         raise
     except AuroraError as error:
-        answer = _answer_behind(error)
-        if answer is not None:
-            raise IMAPDataAccessError(_said(answer)) from error
-        if isinstance(error, InvalidInput) and not are_of_service:
+        if isinstance(error, InvalidInput) and not are_of_service and answer_behind(error) is None:
             raise
-        text = f"URL Error: {error}" if speaks_old_dialect() else str(error)
-        raise IMAPDataAccessError(text) from error
-
-
-def _answer_behind(error: BaseException | None) -> HttpError | None:
-    """Return the answer that an error was made of, which has the service's own words."""
-    found = None
-    while error is not None:
-        if isinstance(error, HttpError) and (found is None or not found.body):
-            found = error
-        error = error.__cause__
-    return found
-
-
-def _said(answer: HttpError) -> str:
-    text = answer.body.decode("utf-8", "replace")
-    try:
-        phrase = HTTPStatus(answer.status).phrase
-    except ValueError:
-        phrase = ""
-    if speaks_old_dialect():
-        return f"HTTP Error: {answer.status} - {phrase}\nServer Message: {text}"
-    return f"{answer.status} {phrase}: {text}"
+        raise IMAPDataAccessError(worded(error, dialect())) from error
 
 
 def _kernel_version(version: str) -> int:
@@ -314,7 +287,7 @@ def _kernel_version(version: str) -> int:
 
 def _key(path: Path) -> str:
     """Return the path below `DATA_DIR` of a file that is asked for by its name, or by where it is."""
-    if not speaks_old_dialect():
+    if dialect() != OLD:
         try:
             return generate_imap_file_path(path.name).construct_path().relative_to(config["DATA_DIR"]).as_posix()
         except ValueError:
@@ -326,10 +299,6 @@ def _key(path: Path) -> str:
         return key_of(given.as_posix())
     except InvalidInput as error:
         raise ValueError(f"Invalid file type for {path}. It does not matchany file formats.") from error
-
-
-def _is_there(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
 
 
 def _is_minor_only(name: str) -> bool:

@@ -21,7 +21,7 @@ import attrs
 from aiohttp import web
 
 from aurora_async.aurorax.models import ROLES
-from aurora_async.config import Config
+from aurora_async.config import API_KEY_HEADER
 from aurora_async.server.aurorax.searches import now_us
 from aurora_async.server.site import ApiError
 from aurora_async.server.store import Account, Store, digest_of
@@ -30,7 +30,6 @@ from aurora_async.times import to_wire
 __all__ = ["Accounts", "hash_password"]
 
 _BEARER = "Bearer "
-_KEY_HEADER = Config.api_key_header
 
 _SAVED_EVERY_US = 60_000_000
 """A token's last use is written down once a minute at most: a restart may cost it that much of its life."""
@@ -88,7 +87,7 @@ class Accounts:
         """
         if (digest := _token_digest(request)) is not None:
             return self._passwords[self._use(digest)][0]
-        key = request.headers.get(_KEY_HEADER)
+        key = request.headers.get(API_KEY_HEADER)
         return None if key is None else self._by_key.get(digest_of(key))
 
     def require(self, request: web.BaseRequest, role: str) -> Account:
@@ -99,7 +98,7 @@ class Accounts:
         """
         account = self.of(request)
         if account is None:
-            said = "no API key was sent" if _KEY_HEADER not in request.headers else "this API key is not known"
+            said = "no API key was sent" if API_KEY_HEADER not in request.headers else "this API key is not known"
             raise ApiError(401, "NotAuthenticated", f"{said}; {role} is needed here")
         if not account.may_act_as(role):
             raise ApiError(403, "NotPermitted", f"{account.email_address} is {account.role}; {role} is needed here")

@@ -19,7 +19,8 @@ import numpy as np
 
 from aurora_async.imap.filenames import FileName, InvalidFileName, ScienceName, SpiceName, parse_name
 from aurora_async.server.imap import formats
-from aurora_async.server.imap.packets import CLOCK_ZERO, MANOEUVRE_S, raw_file
+from aurora_async.server.imap.moments import CLOCK_ZERO, LAUNCH, midnight
+from aurora_async.server.imap.packets import MANOEUVRE_S, raw_file
 
 __all__ = ["NOTE", "made_up"]
 
@@ -82,8 +83,7 @@ def _cdf(name: str, parsed: FileName | None, version: int) -> bytes:
 
     rng = _rng(name, version)
     day = _first_day(parsed) or date(2024, 1, 1)
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    first_ns = int((start - _EPOCH).total_seconds()) * 10**9 + _TT_UTC_NS
+    first_ns = int((midnight(day) - _EPOCH).total_seconds()) * 10**9 + _TT_UTC_NS
     epoch = first_ns + np.arange(_SAMPLES, dtype=np.int64) * (86_400 * 10**9 // _SAMPLES)
     field = rng.normal(0.0, 5.0, (_SAMPLES, 3)).astype(np.float32)
     said: dict[str, Any] = {
@@ -123,7 +123,6 @@ def _cdf(name: str, parsed: FileName | None, version: int) -> bytes:
 
 _TEXT_KERNELS = {"lsk": "LSK", "sclk": "SCLK", "fk": "FK", "pck": "PCK", "mk": "MK"}
 _SPIN_S = 15
-_LAUNCH = datetime(2025, 9, 24, tzinfo=UTC)
 _STAMP = "%Y-%m-%d %H:%M:%S.%f"
 
 
@@ -131,7 +130,7 @@ def _kernel(name: SpiceName, version: int) -> bytes:
     if name.type == "spin":
         return _spins(name, version)
     if name.type == "repoint":
-        return _manoeuvres(name.end_date or name.start_date or _LAUNCH.date(), version)
+        return _manoeuvres(name.end_date or name.start_date or LAUNCH, version)
     note = NOTE if version == 1 else f"{NOTE} Version {version}."
     suffix = str(name).rpartition(".")[2].lower()
     if suffix in ("bsp", "bc", "bpc"):
@@ -146,19 +145,16 @@ def _clock_s(moment: datetime) -> int:
     return int((moment - CLOCK_ZERO).total_seconds())
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
 def _spins(name: SpiceName, version: int) -> bytes:
     """Return a table of spins, from the midnight that the name begins with to the one that it ends with."""
-    start = _midnight(name.start_date or _LAUNCH.date())
-    end = max(_midnight(name.end_date or start.date()), start + timedelta(days=1))
+    launch = midnight(LAUNCH)
+    start = launch if name.start_date is None else midnight(name.start_date)
+    end = max(midnight(name.end_date or start.date()), start + timedelta(days=1))
     columns = "spin_number,spin_start_sec_sclk,spin_start_subsec_sclk,spin_start_utc,spin_period_sec"
     lines = [f"{columns},spin_period_valid,spin_phase_valid,spin_period_source,thruster_firing"]
     for since_s in range(0, int((end - start).total_seconds()), _SPIN_S):
         moment = start + timedelta(seconds=since_s)
-        number = int((moment - _LAUNCH).total_seconds()) // _SPIN_S
+        number = int((moment - launch).total_seconds()) // _SPIN_S
         turning = int(moment.hour == 0 and moment.minute * 60 < MANOEUVRE_S)
         clock = f"{number},{_clock_s(moment)},0,{moment:{_STAMP}},{_SPIN_S + (version - 1) / 1000}"
         lines.append(f"{clock},{1 - turning},{1 - turning},0,{turning}")
@@ -184,11 +180,11 @@ def _manoeuvres(last: date, version: int) -> bytes:
     ]
     for number in range((last - _FIRST_POINTING).days + 1):
         day = _FIRST_POINTING + timedelta(days=number)
-        start = _midnight(day)
+        start = midnight(day)
         end = start + timedelta(seconds=MANOEUVRE_S)
         clock = f"{_clock_s(start)},{version - 1},{_clock_s(end)},{version - 1}"
         lines.append(f"{clock},{start:{_STAMP}},{end:{_STAMP}},{_pointing(day)}")
-    begun = _midnight(last + timedelta(days=1))
+    begun = midnight(last + timedelta(days=1))
     lines.append(f"{_clock_s(begun)},0,NaN,NaN,{begun:{_STAMP}},NaN,{_pointing(begun.date())}")
     return ("\n".join(lines) + "\n").encode()
 

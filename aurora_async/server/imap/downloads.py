@@ -39,12 +39,13 @@ class DownloadRoutes:
         raise Refusal(400, text.encode(), _HTML)
 
     async def _send_on(self, request: web.BaseRequest, caller: Caller, key: str) -> web.StreamResponse:
+        """Give a link for the method that it was asked for with, which a client goes on with."""
         if key not in self._objects:
             text = f"File not found, make sure you include the full path to the file in the request, e.g. {_EXAMPLE}."
             raise Refusal(404, text.encode(), _HTML)
         if not caller.is_authenticated and not self._is_released(key):
             raise Refusal(403, f"The file {key} is not a part of a public release yet.".encode(), _HTML)
-        link = self._links.sign(request, "GET", key, life_s=self._life_s)
+        link = self._links.sign(request, request.method, key, life_s=self._life_s)
         body = json.dumps({"download_url": link}).encode()
         return web.Response(status=302, body=body, headers={"Location": link, "Content-Type": _HTML})
 

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from aurora_async.server.imap.answers import Caller, ImapHandler, Refusal, crash
 from aurora_async.server.imap.settings import ImapSettings
-from aurora_async.server.site import GZIP_FROM_BYTES, Routes, accepts_gzip
+from aurora_async.server.site import GZIP_FROM_BYTES, HELD_S, Routes, accepts_gzip
 
 __all__ = ["Access", "Gateway"]
 
@@ -64,8 +64,11 @@ class Gateway:
         return answer
 
     async def _limited(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        left_s = self._settings.answer_s - request.get(HELD_S, 0.0)
+        if left_s <= 0:
+            return _too_late()
         try:
-            async with asyncio.timeout(self._settings.answer_s) as limit:
+            async with asyncio.timeout(left_s) as limit:
                 answer = await self._dispatch(request, path)
         except Refusal as refusal:
             return refusal.response()
@@ -73,7 +76,7 @@ class Gateway:
             raise
         except Exception as error:
             if isinstance(error, TimeoutError) and limit.expired():
-                return _refusal(504, "Endpoint request timed out").response()
+                return _too_late()
             logger.exception("%s %s failed", request.method, request.path)
             return crash().response()
         if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
@@ -98,11 +101,11 @@ class Gateway:
             return web.Response(status=302, headers={"Location": "/"})
         found = self._handlers.get((method, name, bool(rest)))
         if found is None or prefix not in self._prefixes(found[1]):
-            raise _refusal(404, "Not Found")
+            raise _gateway_says(404, "Not Found")
         handler = found[0]
         caller = self._caller(request, prefix)
         if caller.scope == "read" and method in _WRITING:
-            raise _refusal(403, "Forbidden")
+            raise _gateway_says(403, "Forbidden")
         return await (handler(request, caller, rest) if rest else handler(request, caller))
 
     def _prefixes(self, access: Access) -> tuple[str, ...]:
@@ -122,15 +125,15 @@ class Gateway:
         if prefix == _KEY:
             key = request.headers.get("x-api-key")
             if not key:
-                raise _refusal(401, "Unauthorized")
+                raise _gateway_says(401, "Unauthorized")
             scope = next((scope for known, scope in self._settings.api_keys.items() if _is_same(key, known)), None)
             if scope is None:
-                raise _refusal(403, "Forbidden")
+                raise _gateway_says(403, "Forbidden")
             return Caller(is_authenticated=True, scope=scope, is_old=is_old)
         if prefix == _TOKEN:
             kind, _, token = request.headers.get("Authorization", "").partition(" ")
             if kind.lower() != "bearer" or not any(_is_same(token, known) for known in self._settings.access_tokens):
-                raise _refusal(401, "Unauthorized")
+                raise _gateway_says(401, "Unauthorized")
             return Caller(is_authenticated=True, scope="full", is_old=is_old)
         return Caller(is_old=is_old)
 
@@ -139,5 +142,9 @@ def _is_same(given: str, known: str) -> bool:
     return hmac.compare_digest(given.encode(errors="surrogateescape"), known.encode())
 
 
-def _refusal(status: int, text: str) -> Refusal:
+def _too_late() -> web.Response:
+    return _gateway_says(504, "Endpoint request timed out").response()
+
+
+def _gateway_says(status: int, text: str) -> Refusal:
     return Refusal(status, json.dumps({"message": text}, separators=(",", ":")).encode())

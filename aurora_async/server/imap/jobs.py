@@ -12,20 +12,19 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 from aiohttp import web
 
 from aurora_async.errors import InvalidInput
-from aurora_async.imap.filenames import ScienceName, Version
+from aurora_async.imap.filenames import ScienceName, Version, compact
 from aurora_async.server.imap.answers import Caller, Refusal, day_of, json_answer, parameters, refusal, text_answer
-from aurora_async.server.imap.catalog import Catalog, Condition, enter_new
+from aurora_async.server.imap.catalog import Catalog, Condition, all_of, enter_new
 from aurora_async.server.imap.gateway import Gateway
-from aurora_async.server.imap.listing import FileRow, compact
+from aurora_async.server.imap.listing import FileRow
 from aurora_async.server.imap.published import PublishedFile
-from aurora_async.server.site import FATE, Fate
+from aurora_async.server.site import FATE, JSON, Fate
 from aurora_async.server.store import Store
 
 __all__ = ["JobRoutes"]
@@ -34,13 +33,33 @@ _SHOWN = 100
 """Jobs that are listed when nothing is asked for in particular, the newest first."""
 _FILTERS = ("instrument", "data_level", "descriptor")
 _STORED = (
-    *("number", "instrument", "data_level", "descriptor", "start_date", "repointing", "major_version"),
+    *("instrument", "data_level", "descriptor", "start_date", "repointing", "major_version"),
     *("minor_version", "dependency_hash", "job_log_stream_id", "container_command", "started_us", "stops_us", "error"),
 )
 _COLUMNS = (
     *("status", "instrument", "data_level", "descriptor", "start_date", "major_version", "minor_version"),
     *("repointing", "dependency_hash", "job_definition", "job_log_stream_id", "container_image"),
     *("container_image_digest", "container_command", "started_at", "stopped_at"),
+)
+
+
+def _moment(column: str) -> str:
+    return f"strftime('%Y-%m-%dT%H:%M:%f+00:00', {column} / 1e6, 'unixepoch')"
+
+
+_MADE = {
+    "status": "CASE WHEN NOT is_over THEN 'INPROGRESS' WHEN error IS NULL THEN 'SUCCEEDED' ELSE 'FAILED' END",
+    "start_date": "substr(start_date, 1, 4)||'-'||substr(start_date, 5, 2)||'-'||substr(start_date, 7)||'T00:00:00'",
+    "job_definition": "'local-'||instrument||'-'||data_level",
+    "container_image": "'local/made-up'",
+    "container_image_digest": "NULL",
+    "started_at": _moment("started_us"),
+    "stopped_at": f"CASE WHEN is_over THEN {_moment('stops_us')} END",
+}
+"""In SQL, what is shown of a job that is stored otherwise."""
+_JOBS = (
+    f"SELECT number, error, {', '.join(f'{_MADE.get(column, column)} AS {column}' for column in _COLUMNS)}"
+    " FROM (SELECT *, coalesce(stops_us <= ?, 0) AS is_over FROM imap_jobs)"
 )
 
 
@@ -93,7 +112,7 @@ class JobRoutes:
         files = [PublishedFile(FileRow.of(name, made_s)) for name in names]
 
         def change(connection: sqlite3.Connection) -> None:
-            columns, places = ", ".join(_STORED[1:]), ", ".join("?" * (len(_STORED) - 1))
+            columns, places = ", ".join(_STORED), ", ".join("?" * len(_STORED))
             connection.executemany(f"INSERT INTO imap_jobs ({columns}) VALUES ({places})", jobs)
             if stops_us is not None and fate.fails_with is None:
                 enter_new(connection, files)
@@ -103,7 +122,7 @@ class JobRoutes:
     # Asking about them ----------------------------------------------------------------------------------------------
 
     async def _jobs(self, request: web.BaseRequest, caller: Caller) -> web.StreamResponse:
-        wanted: dict[str, Any] = dict(parameters(request))
+        wanted = parameters(request)
         for name in wanted:
             if name not in _COLUMNS:
                 raise refusal(400, {"error": f"Invalid parameter: {name}"})
@@ -113,11 +132,11 @@ class JobRoutes:
             except Refusal:
                 message = "Invalid date format for start_date. Expected YYYYMMDD."
                 raise refusal(400, {"error": message}) from None
-        sql = f"SELECT {', '.join(_STORED)} FROM imap_jobs ORDER BY number DESC"
-        rows = await asyncio.to_thread(self._store.read, sql if wanted else f"{sql} LIMIT {_SHOWN}")
-        shown = [_as_shown(dict(zip(_STORED, row, strict=True))) for row in rows]
-        matching = [job for job in shown if all(str(job[name]) == str(value) for name, value in wanted.items())]
-        return json_answer(matching)
+        where, values = all_of([("1", ()), *((f"CAST({name} AS TEXT) = ?", (text,)) for name, text in wanted.items())])
+        row = ", ".join(f"'{column}', {column}" for column in _COLUMNS)
+        sql = f"SELECT json_object({row}) FROM ({_JOBS}) WHERE {where} ORDER BY number DESC LIMIT ?"
+        found = await self._read(sql, *values, -1 if wanted else _SHOWN)
+        return web.Response(body=f"[{','.join(job for (job,) in found)}]".encode(), content_type=JSON)
 
     async def _log(self, request: web.BaseRequest, caller: Caller, _: str) -> web.StreamResponse:
         if not request.query_string:
@@ -125,10 +144,14 @@ class JobRoutes:
         stream = parameters(request).get("job_log_stream_id")
         if not stream:
             raise refusal(400, {"error": "job_log_stream_id is required."})
-        sql = f"SELECT {', '.join(_STORED)} FROM imap_jobs WHERE job_log_stream_id = ?"
-        for row in self._store.read(sql, (stream,)):
-            return text_answer(_log_text(dict(zip(_STORED, row, strict=True))))
+        columns = "status, container_command, started_at, stopped_at, error"
+        for row in await self._read(f"SELECT {columns} FROM ({_JOBS}) WHERE job_log_stream_id = ?", stream):
+            return text_answer(_log_text(*row))
         raise refusal(500, {"error": f"Could not fetch logs: there is no log stream {stream}"})
+
+    async def _read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a query about `_JOBS` as they stand now."""
+        return await asyncio.to_thread(self._store.read_long, sql, (time.time_ns() // 1000, *values))
 
 
 def _job(reprocess_id: str, name: ScienceName, course: tuple[int, int | None, str | None]) -> tuple[Any, ...]:
@@ -141,38 +164,14 @@ def _job(reprocess_id: str, name: ScienceName, course: tuple[int, int | None, st
     )
 
 
-def _as_shown(job: dict[str, Any]) -> dict[str, Any]:
-    day = datetime.strptime(job["start_date"], "%Y%m%d")
-    job |= {
-        "status": _status(job),
-        "start_date": day.isoformat(),
-        "job_definition": f"local-{job['instrument']}-{job['data_level']}",
-        "container_image": "local/made-up",
-        "container_image_digest": None,
-        "started_at": _moment(job["started_us"]),
-        "stopped_at": None if _status(job) == "INPROGRESS" else _moment(job["stops_us"]),
-    }
-    return {column: job[column] for column in _COLUMNS}
-
-
-def _status(job: dict[str, Any]) -> str:
-    if job["stops_us"] is None or time.time_ns() // 1000 < job["stops_us"]:
-        return "INPROGRESS"
-    return "SUCCEEDED" if job["error"] is None else "FAILED"
-
-
-def _log_text(job: dict[str, Any]) -> str:
-    lines = [
-        (job["started_us"], f"INFO: {job['container_command']}"),
-        (job["started_us"], "INFO: a local stand-in: nothing is computed, the product will be made up"),
+def _log_text(status: str, command: str, started_at: str, stopped_at: str | None, error: str | None) -> str:
+    lines: list[tuple[str | None, str]] = [
+        (started_at, f"INFO: {command}"),
+        (started_at, "INFO: a local stand-in: nothing is computed, the product will be made up"),
     ]
-    match _status(job):
+    match status:
         case "SUCCEEDED":
-            lines.append((job["stops_us"], "INFO: done"))
+            lines.append((stopped_at, "INFO: done"))
         case "FAILED":
-            lines.append((job["stops_us"], f"ERROR: {job['error']}"))
-    return "".join(f"{_moment(at_us)} {line}\n" for at_us, line in lines)
-
-
-def _moment(at_us: int) -> str:
-    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="milliseconds")
+            lines.append((stopped_at, f"ERROR: {error}"))
+    return "".join(f"{moment} {line}\n" for moment, line in lines)

@@ -7,18 +7,19 @@ of its name, or if there are none the time that the real catalogue gives for suc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 import attrs
 
-from aurora_async.imap.filenames import FileName, SpiceName, Version
+from aurora_async.imap.filenames import FileName, SpiceName, Version, compact
 from aurora_async.imap.tdb import from_tdb, to_tdb
 from aurora_async.imap.vocabulary import KERNEL_TYPES
 from aurora_async.server.imap.answers import moment_text
+from aurora_async.server.imap.moments import CLOCK_ZERO, LAUNCH, midnight
 
-__all__ = ["KERNELS", "LAUNCH", "NOTHING", "TABLES", "FileRow", "KernelRow", "compact", "midnight", "midnight_s"]
+__all__ = ["KERNELS", "NOTHING", "TABLES", "FileRow", "KernelRow"]
 
 TABLES = ("spin", "repoint", "thruster")
 """Types of the SPICE family that are no kernels; each has a table of its own."""
@@ -27,29 +28,12 @@ KERNELS = tuple(type for type in KERNEL_TYPES if type not in TABLES)
 
 _PUBLIC = ("ancillary", "spice", "legacy")
 """Kinds that are public from the start; the others have to be released, if that can be done at all."""
-_CLOCK_ZERO = datetime(2010, 1, 1, tzinfo=UTC)
 _UNDATED = [315576066.1839245, 4575787269.183866]
 """What the real catalogue says that kernels without dates cover: 2010 to 2145."""
 
-LAUNCH = date(2025, 9, 24)
 CLOCK_KERNEL = "imap_sclk_0225.tsc"
 """The newest published kernel of the spacecraft's clock, by which other kernels would be read."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-def compact(day: date) -> str:
-    """Write a date as names and `/query` do."""
-    return f"{day.year:04}{day.month:02}{day.day:02}"
-
-
-def midnight_s(day: date) -> int:
-    """Return when a day begins, in seconds since 1970."""
-    return int(midnight(day).timestamp())
-
-
-def midnight(day: date) -> datetime:
-    """Return when a day begins."""
-    return datetime.combine(day, time(), UTC)
 
 
 @attrs.frozen(kw_only=True)
@@ -202,5 +186,5 @@ def _span(name: SpiceName) -> list[float]:
 
 
 def _clock_text(moment: datetime) -> str:
-    """Write an instant as ticks of the spacecraft's clock, taken as one that runs with UTC; the real one drifts."""
-    return f"1/{int((moment - _CLOCK_ZERO).total_seconds()):010d}:00000"
+    """Write an instant as ticks of the spacecraft's clock."""
+    return f"1/{int((moment - CLOCK_ZERO).total_seconds()):010d}:00000"

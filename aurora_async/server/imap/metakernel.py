@@ -21,7 +21,8 @@ from aurora_async.imap.vocabulary import METAKERNEL_ORDER
 from aurora_async.server.imap.answers import Caller, crash, day_of, json_answer, parameters, refusal, text_answer
 from aurora_async.server.imap.catalog import Catalog
 from aurora_async.server.imap.gateway import Gateway
-from aurora_async.server.imap.listing import KERNELS, midnight
+from aurora_async.server.imap.listing import KERNELS
+from aurora_async.server.imap.moments import midnight
 
 __all__ = ["Chosen", "MetakernelRoutes", "choose"]
 

@@ -10,14 +10,13 @@ import hashlib
 import struct
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from aurora_async.imap.vocabulary import APIDS, BUFFERS_MIN, REPOINTED
+from aurora_async.server.imap.moments import CLOCK_ZERO, midnight
 
-__all__ = ["CLOCK_ZERO", "DELAY_S", "MANOEUVRE_S", "known_apids", "packets", "raw_file", "times"]
+__all__ = ["DELAY_S", "MANOEUVRE_S", "known_apids", "packets", "raw_file", "times"]
 
-CLOCK_ZERO = datetime(2010, 1, 1, tzinfo=UTC)
-"""Where the spacecraft's clock began; this one is taken to run with UTC."""
 DELAY_S = 1200
 """From when a packet is made to when it is received."""
 MANOEUVRE_S = 900
@@ -54,7 +53,7 @@ def packets(apid: int, start_s: float, end_s: float, *, version: int = 1) -> Ite
 
 def raw_file(instrument: str, day: date, *, version: int = 1) -> bytes:
     """Return what an instrument's file of a day, or of the pointing that begins on it, holds."""
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    start = midnight(day)
     if instrument in REPOINTED:
         start += timedelta(seconds=MANOEUVRE_S)
     buffer_s = BUFFERS_MIN.get(instrument, 0) * 60

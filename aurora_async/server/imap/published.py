@@ -17,7 +17,8 @@ from typing import Any
 import attrs
 
 from aurora_async.imap.filenames import AncillaryName, FileName, LegacyName, ScienceName, SpiceName
-from aurora_async.server.imap.listing import LAUNCH, NOTHING, FileRow, KernelRow, midnight_s
+from aurora_async.server.imap.listing import NOTHING, FileRow, KernelRow
+from aurora_async.server.imap.moments import LAUNCH, midnight_s
 
 __all__ = ["PublishedFile", "latest_repointings", "published_files"]
 

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 import attrs
 from aiohttp import web
 
+from aurora_async.imap.filenames import compact
 from aurora_async.imap.vocabulary import DATA_LEVELS, INSTRUMENTS
 from aurora_async.server.imap.answers import Caller, crash, day_of, parameters, refusal
 from aurora_async.server.imap.catalog import MAJOR, SERIES, Catalog, Condition, all_of, seen_now
 from aurora_async.server.imap.gateway import Gateway
-from aurora_async.server.imap.listing import compact, midnight_s
+from aurora_async.server.imap.moments import midnight_s
 from aurora_async.server.site import JSON
 
 __all__ = ["QueryRoutes"]

@@ -9,11 +9,10 @@ import attrs
 from aiohttp import web
 
 from aurora_async.errors import InvalidInput
-from aurora_async.imap.filenames import ReleaseName
+from aurora_async.imap.filenames import ReleaseName, compact
 from aurora_async.server.imap.answers import Caller, crash, json_answer, parameters, refusal, text_answer
 from aurora_async.server.imap.catalog import Catalog, Condition
 from aurora_async.server.imap.gateway import Gateway
-from aurora_async.server.imap.listing import compact
 
 __all__ = ["Line", "ReleaseRoutes", "lines_of"]
 

@@ -12,8 +12,8 @@ from aurora_async.server.imap.indexing import Indexing
 from aurora_async.server.imap.jobs import JobRoutes
 from aurora_async.server.imap.links import Links
 from aurora_async.server.imap.metakernel import MetakernelRoutes
+from aurora_async.server.imap.object_routes import ObjectRoutes
 from aurora_async.server.imap.objects import Objects
-from aurora_async.server.imap.origin import Origin
 from aurora_async.server.imap.query import QueryRoutes
 from aurora_async.server.imap.release import ReleaseRoutes
 from aurora_async.server.imap.settings import ImapSettings
@@ -77,4 +77,4 @@ class ImapService:
 
     def object_routes(self) -> Routes:
         """Return what the object store's port answers."""
-        return Origin(self.objects, self._links, self._indexing, self.settings).routes()
+        return ObjectRoutes(self.objects, self._links, self._indexing, self.settings).routes()

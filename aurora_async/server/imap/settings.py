@@ -58,10 +58,10 @@ class ImapSettings:
     """
     objects_port: int = attrs.field(default=0, validator=[ge(0), le(65535)])
     """The port of the object store, to which downloads and uploads are sent on; 0 takes a free one."""
-    objects_refuse_keys: bool = False
+    objects_refuse_keys: bool | None = None
     """Whether the object store refuses requests that carry an API key, which it has no business to see.
 
-    The official client sends it there all the same, so that by default it is overlooked; `Seen.headers` shows it.
+    By default it does, but for the official client's: that sends its key there all the same, and has to work as it is.
     """
     link_life_s: float = attrs.field(default=_DAY_S, validator=gt(0))
     """How long a link to an object can be used."""

@@ -13,11 +13,13 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from aurora_async.imap.filenames import compact
 from aurora_async.imap.tdb import from_tdb, to_tdb
 from aurora_async.server.imap.answers import Caller, crash, json_answer, parameters, refusal
 from aurora_async.server.imap.catalog import Catalog, Condition
 from aurora_async.server.imap.gateway import Gateway
-from aurora_async.server.imap.listing import KERNELS, TABLES, compact, midnight, midnight_s
+from aurora_async.server.imap.listing import KERNELS, TABLES
+from aurora_async.server.imap.moments import midnight, midnight_s
 
 __all__ = ["SpiceRoutes"]
 

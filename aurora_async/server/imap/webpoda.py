@@ -15,7 +15,8 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from aurora_async.server.imap.packets import CLOCK_ZERO, DELAY_S, known_apids, packets, times
+from aurora_async.server.imap.moments import CLOCK_ZERO
+from aurora_async.server.imap.packets import DELAY_S, known_apids, packets, times
 from aurora_async.server.site import CHUNK_BYTES, Routes
 
 __all__ = ["WebpodaRoutes"]

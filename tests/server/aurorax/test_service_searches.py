@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import uuid
 from datetime import datetime
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from aurora_async.server import jobs
 
 RESULT_KEYS = {
     "data_uri", "result_count", "file_size", "query_duration", "completed_timestamp", "error_condition",
@@ -278,17 +281,26 @@ async def test_a_request_of_another_kind_is_404(serve: Any, queries: Any) -> Non
         assert (await client.call("GET", path.replace("ephemeris", "conjunctions")))[0] == 404
 
 
-async def test_full_is_said_with_429(serve: Any, queries: Any) -> None:
-    """The queue is bounded; whoever comes too much is told when to come again."""
-    year = queries.conjunctions(start="2019-01-01T00:00:00", end="2019-12-31T23:59:59")
+async def test_full_is_said_with_429(serve: Any, queries: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue is bounded: while one search is worked on one may wait, and the others are told when to come again."""
+    may_go_on = threading.Event()
+    perform = jobs.perform
+
+    def perform_later(*how: Any) -> None:
+        may_go_on.wait()
+        perform(*how)
+
+    monkeypatch.setattr(jobs, "perform", perform_later)
     async with serve(max_waiting=1) as client:
-        answers = []
-        for _ in range(4):
-            answers.append(await client.call("POST", "/api/v1/conjunctions/search", json=year))
-            await asyncio.sleep(0.1)
-        status, headers, document = answers[-1]
-    assert (status, document["error_code"]) == (429, "ToManyRequests")
-    assert headers["Retry-After"] == "1"
+        try:
+            answers = [
+                await client.call("POST", "/api/v1/ephemeris/search", json=queries.ephemeris()) for _ in range(12)
+            ]
+        finally:
+            may_go_on.set()
+    assert [status for status, _, _ in answers] == [202] * 2 + [429] * 10
+    for _, headers, document in answers[2:]:
+        assert (document["error_code"], headers["Retry-After"]) == ("ToManyRequests", "1")
 
 
 @pytest.mark.parametrize(

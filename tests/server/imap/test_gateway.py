@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from support.imap_asking import KEY, READ_KEY, TOKEN, ImapAsker, serving
 
+from aurora_async.testing import FaultScript
+
 ALL = "query?end_date=20991231"
 
 
@@ -79,6 +81,14 @@ async def test_answers_have_their_limits(tmp_path: Path) -> None:
         assert (await asker.ask("/query?instrument=mag&start_date=20260412&end_date=20260412")).status == 200
     async with serving(tmp_path, answer_s=1e-9) as asker:
         assert await refused(asker, f"/{ALL}") == (504, "Endpoint request timed out")
+
+
+@pytest.mark.parametrize("path", ["/query?instrument=mag&start_date=20260412&end_date=20260412", "/download/nothing"])
+async def test_latency_is_a_part_of_the_time_that_an_answer_takes(tmp_path: Path, path: str) -> None:
+    """Also where the handler itself never waits: a slow service is one that the gateway gives up on."""
+    async with serving(tmp_path, answer_s=0.4) as asker:
+        FaultScript(asker.service.faults).delay(seconds=0.5)
+        assert await refused(asker, path) == (504, "Endpoint request timed out")
 
 
 async def test_large_answers_are_compressed_for_who_takes_that(tmp_path: Path) -> None:

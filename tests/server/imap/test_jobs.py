@@ -38,6 +38,7 @@ async def test_a_job_makes_the_next_version_of_the_newest_file(
         (job,) = await archive.rows("processing-jobs")
         assert (job["status"], job["stopped_at"]) == ("INPROGRESS", None)
         assert archive.service.catalog.find(HIST.format("0003")) is None
+        assert await archive.names(instrument="glows", latest="true") == [HIST.format("0002").rpartition("/")[2]]
     let_pass(monkeypatch, 61)
     async with open_archive(published=False) as archive:
         (job,) = await archive.rows("processing-jobs", instrument="glows", start_date="20260101", repointing=96)
@@ -48,6 +49,7 @@ async def test_a_job_makes_the_next_version_of_the_newest_file(
         ]
         assert (job["status"], job["major_version"], job["minor_version"]) == ("SUCCEEDED", 1, 3)
         assert job["started_at"] < job["stopped_at"]
+        assert await archive.names(instrument="glows", latest="true") == [HIST.format("0003").rpartition("/")[2]]
         entry = archive.service.catalog.find(HIST.format("0003"))
         assert (entry.size, entry.released) == (None, False)
         log = await archive.ask("processing-logs/1", job_log_stream_id=job["job_log_stream_id"])
@@ -79,6 +81,19 @@ async def test_without_a_question_the_newest_hundred_are_listed(open_archive: An
         assert len(rows) == 100
         assert rows[0]["instrument"] == "glows"
         assert len(await archive.rows("processing-jobs", status="SUCCEEDED")) > 100
+
+
+async def test_jobs_are_found_by_whatever_is_shown_of_them(open_archive: Any) -> None:
+    """Also by what is made of other things: how a job stands, what it is called and when it ran."""
+    async with open_archive(published=False, job_s=0) as archive:
+        await archive.add(HIST.format("0001"), HIST.replace("glows", "mag").format("0001"))
+        await reprocess(archive, **JANUARY, instrument="glows", state={FATE: Fate(never_ends=True)})
+        await reprocess(archive, **JANUARY, instrument="mag")
+        mag, glows = await archive.rows("processing-jobs")
+        assert (glows["status"], glows["stopped_at"], mag["status"]) == ("INPROGRESS", None, "SUCCEEDED")
+        for column, value in (mag | {"start_date": "20260101", "repointing": 96}).items():
+            expected = [job for job in (mag, glows) if value is not None and job[column] == mag[column]]
+            assert await archive.rows("processing-jobs", **{column: value}) == expected, column
 
 
 async def test_a_job_can_be_made_to_fail_and_to_hang(open_archive: Any) -> None:

@@ -86,12 +86,27 @@ async def test_a_link_leads_where_the_client_came_from(tmp_path: Path) -> None:
         assert (await asker.ask(answer.headers["Location"])).status == 200
 
 
-@pytest.mark.parametrize("refuses", [False, True])
-async def test_credentials_have_no_business_at_the_objects(tmp_path: Path, *, refuses: bool) -> None:
-    """A token beside a signature is refused, as by S3; a key is overlooked, as the official client sends it there."""
-    async with serving(tmp_path, objects_refuse_keys=refuses) as asker:
+async def test_a_token_beside_a_signature_is_refused(tmp_path: Path) -> None:
+    """As by S3, which takes one way to prove who asks."""
+    async with serving(tmp_path) as asker:
+        with_token = await asker.ask(await asker.link(FILE), **TOKEN)
+    assert (with_token.status, with_token.code) == (400, "InvalidArgument")
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "official"),
+    [({}, 403, 200), ({"objects_refuse_keys": True}, 403, 403), ({"objects_refuse_keys": False}, 200, 200)],
+)
+async def test_a_key_has_no_business_at_the_objects(
+    tmp_path: Path, settings: dict[str, bool], status: int, official: int
+) -> None:
+    """It is refused, except from the official client: that sends it there, and has to work as it is."""
+    async with serving(tmp_path, **settings) as asker:
         link = await asker.link(FILE)
-        with_token = await asker.ask(link, **TOKEN)
-        assert (with_token.status, with_token.code) == (400, "InvalidArgument")
-        with_key = await asker.ask(link, **KEY)
-    assert with_key.status == (403 if refuses else 200)
+        upload = await asker.upload_link("imap_mag_l2_x_20260101_v001.0001.cdf")
+        refused = await asker.ask(link, **KEY, User_Agent="curl/8.5 python-urllib3/2.5.0")
+        assert refused.status == status
+        assert status == 200 or refused.code == "AccessDenied"
+        for agent in ("python-urllib3/2.5.0", "Python-urllib/3.11"):
+            assert (await asker.ask(link, **KEY, User_Agent=agent)).status == official
+            assert (await asker.ask(upload, "PUT", data=b"x", **KEY, User_Agent=agent)).status == official

@@ -45,6 +45,16 @@ async def test_an_open_file_is_valid_until_the_next_begins(archive: Any) -> None
     ]
 
 
+async def test_a_file_that_begins_on_the_last_day_is_released(archive: Any) -> None:
+    """A range holds both its ends; the file that was valid until then is in it as well."""
+    await release(archive, "codice,ancillary,all,true\n", "imap_codice_release_20260401_20260403_v001.txt")
+    assert await archive.names(key=None, table="ancillary", instrument="codice") == [
+        "imap_codice_l1a-sci-lut_20260129_v002.json",
+        "imap_codice_l1a-sci-lut_20260403_20260403_v001.json",
+        "imap_codice_l1a-sci-lut_20260403_v002.json",
+    ]
+
+
 async def test_of_science_files_the_newest_of_each_series_are_released(empty: Any) -> None:
     """Of the level and descriptor that a line names, within the days of the manifest's name."""
     folder = "imap/codice/{}/2026/04/imap_codice_{}"

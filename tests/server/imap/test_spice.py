@@ -87,6 +87,11 @@ async def test_coverage_and_ingestion_are_searched(archive: Any) -> None:
         "imap_2025_302_2025_303_001.ah.bc",
         "imap_2025_303_2025_304_001.ah.bc",
     ]
+    # A kernel is found also by the very instants that it begins and ends at.
+    ends = {"type": "attitude_history", "start_time": "815126896.0094784"}
+    assert "imap_2025_302_2025_303_001.ah.bc" in await archive.names("spice-query", **ends)
+    begins = {"type": "attitude_history", "end_time": "815036897.0909909"}
+    assert "imap_2025_302_2025_303_001.ah.bc" in await archive.names("spice-query", **begins)
     came = {"type": "attitude_history", "start_ingest_date": "20251101"}
     assert await archive.rows("spice-query", **came, end_ingest_date="20251101") == []
     assert len(await archive.rows("spice-query", **came, end_ingest_date="20251102")) == 2

@@ -1,4 +1,4 @@
-"""What the `jsoc` commands print on stdout: tables for people, JSON and CSV for programs."""
+"""What commands print on stdout: tables for people, JSON and CSV for programs."""
 
 from __future__ import annotations
 

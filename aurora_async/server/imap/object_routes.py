@@ -20,14 +20,16 @@ from aurora_async.server.imap.objects import Object, Objects
 from aurora_async.server.imap.settings import ImapSettings
 from aurora_async.server.site import CHANGE, ApiError, Change, Routes, Version, answer_open_file
 
-__all__ = ["Origin"]
+__all__ = ["ObjectRoutes"]
 
 _ENCRYPTION = {"x-amz-server-side-encryption": "AES256"}
+_OFFICIAL_AGENTS = "python-urllib3/", "Python-urllib/"
+"""Of the official client, which sends its API key wherever it is sent on to: today's, and that of January 2024."""
 _CONTENT_TYPE = "binary/octet-stream"
 """What S3 says of objects whose upload named no type: neither do the clients' uploads."""
 
 
-class Origin:
+class ObjectRoutes:
     """What the object store answers."""
 
     def __init__(self, objects: Objects, links: Links, indexing: Indexing, settings: ImapSettings) -> None:
@@ -38,7 +40,7 @@ class Origin:
 
     def routes(self) -> Routes:
         """Return everything that is answered on the port."""
-        routes = Routes(_refusal)
+        routes = Routes(_s3_error)
         routes.add("GET", "/{…}", self._get)  # and HEAD, for which a link must have been made
         routes.add("PUT", "/{…}", self._put)
         return routes
@@ -47,9 +49,14 @@ class Origin:
         if "Authorization" in request.headers:
             message = "Only one auth mechanism allowed: a signature in the query, or the Authorization header"
             raise ApiError(400, "InvalidArgument", message)
-        if self._settings.objects_refuse_keys and "x-api-key" in request.headers:
+        if "x-api-key" in request.headers and not self._overlooks_key(request):
             raise ApiError(403, "AccessDenied", "An API key was sent to a link that needs none")
         self._links.check(request)
+
+    def _overlooks_key(self, request: web.BaseRequest) -> bool:
+        if self._settings.objects_refuse_keys is None:
+            return request.headers.get("User-Agent", "").startswith(_OFFICIAL_AGENTS)
+        return not self._settings.objects_refuse_keys
 
     async def _get(self, request: web.BaseRequest, key: str) -> web.StreamResponse:
         self._check(request)
@@ -114,7 +121,7 @@ async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
         raise ApiError(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
 
 
-def _refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None) -> web.Response:
+def _s3_error(status: int, code: str, message: str, headers: Mapping[str, str] | None) -> web.Response:
     """Answer as S3 does."""
     code = {405: "MethodNotAllowed", 416: "InvalidRange", 500: "InternalError"}.get(status, code)
     if status == 404 and code == "NotFound":  # no key at all
