@@ -29,7 +29,7 @@ async def main(base_url: str, folder: Path) -> None:
         first = await imap.mirror(PRODUCT)
         print(f"{len(first.new)} files came, the first is {first.new[0].key}")
 
-        lost, cut = first.new[0].path, first.new[1].path
+        lost, cut = (folder / file.key for file in first.new[:2])
         lost.unlink()
         cut.write_bytes(cut.read_bytes()[:100])
         second = await imap.mirror(PRODUCT)
