@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from aurora_async.errors import AuroraError, BadRequest, Forbidden, HttpError, NotFound, Unauthorized
 from aurora_async.http import Answer, Session, shown_url
@@ -13,6 +14,8 @@ from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.errors import NotAllowed, NotIdentified, NotOffered, QueryRefused
 
 __all__ = ["LINKS", "ask", "explained", "is_of_link", "meaning_of"]
+
+logger = logging.getLogger(__name__)
 
 LINKS = 3
 """How many links to a file are asked for, one after the other, before the store's refusal is believed."""
@@ -45,8 +48,10 @@ async def ask(
         NotIdentified, NotAllowed, NotOffered: 401, 403, 404.
         HttpError, TransportError: As of `Session.exchange`.
     """
+    url = f"{config.service_url}/{path}"
+    logger.info("asking: %s %s", method, shown_url(f"{url}?{urlencode(params)}" if params else url))
     with explained():
-        return await session.exchange(method, f"{config.service_url}/{path}", params=params, repeat=repeat, lane=lane)
+        return await session.exchange(method, url, params=params, repeat=repeat, lane=lane)
 
 
 @contextmanager

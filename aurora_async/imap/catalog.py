@@ -18,7 +18,7 @@ from functools import partial
 
 import attrs
 
-from aurora_async.errors import AuroraError
+from aurora_async.errors import AuroraError, ServerError
 from aurora_async.http import Session
 from aurora_async.imap._asking import ask
 from aurora_async.imap._parts import Days, in_parts, is_too_much, patiently, readably
@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 PAGE_ROWS = 5000
 """Some 2 MB; beyond 6 MB the service fails."""
+_FEWEST_ROWS = 5
+_TOO_LONG = frozenset({500, 502})
+"""How it fails then. What takes too long (503, 504) is not made quicker by pages: they are cut from the whole answer."""
 
 _DAY = timedelta(days=1)
 _LAST_SECOND = time(23, 59, 59)
@@ -49,7 +52,7 @@ def rows(session: Session, config: ImapConfig, query: FileQuery) -> AsyncGenerat
 
 
 class Catalog:
-    """The catalogue of one service; it remembers whether that one has pages.
+    """The catalogue of one service; it remembers whether that one has pages, and how long they can be.
 
     Args:
         session: Borrowed.
@@ -170,19 +173,28 @@ class Catalog:
     async def _page(
         self, params: dict[str, str], table: str, offset: int, patient: bool
     ) -> tuple[list[CatalogFile], bool]:
-        """Return the rows from an offset on, and whether none come behind them."""
-        if self._has_pages:
-            page = params | {"offset": str(offset), "limit": str(self._page_rows)}
+        """Return the rows from an offset on, and whether none come behind them.
+
+        With patience, which is for what cannot be asked in parts, a page that is too long is asked for in shorter ones.
+        """
+        limit = known = self._page_rows
+        while self._has_pages:
+            page = params | {"offset": str(offset), "limit": str(limit)}
             try:
-                rows = await self._ask(page, table, patient)
+                rows = await self._ask(page, table, patient and limit == known)
             except QueryRefused as error:
                 if _NO_PAGES.match(error.reason) is None:
                     raise
+                self._has_pages = False
+            except ServerError as error:
+                if not patient or error.status not in _TOO_LONG or limit <= _FEWEST_ROWS:
+                    raise
+                limit = max(limit // 10, _FEWEST_ROWS)  # few steps: the service may as well be down
             else:
-                if len(rows) > self._page_rows:  # one that does not heed the limit has told all
+                if len(rows) > limit:  # one that does not heed the limit has told all
                     self._has_pages = False
-                return rows, len(rows) != self._page_rows
-            self._has_pages = False
+                self._page_rows = min(limit, self._page_rows)
+                return rows, len(rows) != limit
         return await self._ask(params, table, patient), True
 
     async def _ask(self, params: dict[str, str], table: str, patient: bool) -> list[CatalogFile]:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import ClassVar, TypeAlias
 from urllib.parse import quote
 
+import anyio.to_thread
 import attrs
 
 from aurora_async.display.numbers import plural, size
@@ -136,7 +137,7 @@ async def download_files(
         files = {one.key: one for one in await _asked_for(session, config, what)}
         run = _Run(config, files, on_outcome)
         wanted = [_file(config, one.key, folder) for one in files.values() if one.ok]
-        if wanted:
+        if await anyio.to_thread.run_sync(_lacks_any, folder, wanted, abandon_on_cancel=True):
             await ensure_writable(folder / ".aurora-probe")
         for refused in [one for one in files.values() if not one.ok]:
             run.end(refused)
@@ -218,6 +219,11 @@ async def size_of(session: Session, config: ImapConfig, key: str) -> int | None:
 def _file(config: ImapConfig, key: str, folder: Path) -> File:
     url = download_url(config, key)
     return File(url=url, name=key, check=partial(refuse_other, url, folder / key))
+
+
+def _lacks_any(folder: Path, files: Iterable[File]) -> bool:
+    """Whether anything has to be written for certain. Blocks."""
+    return any(not (folder / str(file.name)).exists() for file in files)
 
 
 def _by_key(on_bytes: OnBytes, files: list[File], index: int, come: int, total: int | None) -> None:

@@ -9,14 +9,15 @@ here, too.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from typing import Any, Literal, TypeVar, get_args
 
 from aurora_async.errors import BadRequest, InvalidQuery, MalformedAnswer
 from aurora_async.http import Answer, Session, shown_url
 from aurora_async.imap._asking import ask
-from aurora_async.imap._parts import Days, in_parts, patiently
+from aurora_async.imap._parts import Days, in_parts, patiently, readably
 from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.errors import CoverageGaps, NotOffered, QueryRefused
 from aurora_async.imap.filenames import compact
@@ -31,6 +32,7 @@ from aurora_async.times import TimeLike, TimeRange
 __all__ = ["TABLE_TYPES", "TableType", "find_kernels", "find_tables", "kernel_names", "metakernel"]
 
 RowT = TypeVar("RowT", bound=FileRow)
+T = TypeVar("T")
 
 TableType = Literal["spin", "repoint", "thruster"]
 TABLE_TYPES: tuple[TableType, ...] = get_args(TableType)
@@ -59,7 +61,7 @@ async def find_kernels(session: Session, config: ImapConfig, query: SpiceQuery) 
     async def asked(days: Days, patient: bool) -> list[SpiceKernel]:
         # Without any parameter the service fails.
         filled = params | _ingested(days) or {"type": ALL_KERNELS}
-        return decode_kernels(await _ask(session, config, "spice-query", filled, patient))
+        return await _ask(session, config, "spice-query", filled, decode_kernels, patient)
 
     rows = await in_parts(asked, Days.of(query))
     return _merged(row for row in rows if query.takes(row.ingestion_date))
@@ -75,17 +77,17 @@ async def find_tables(session: Session, config: ImapConfig, query: SpiceQuery) -
     type_ = str(query.type)
     file = query.file_name
     params = {} if file is None else {"file_path": f"imap/spice/{KERNEL_FOLDERS[type_]}/{file}"}
+    decode = partial(decode_table_files, type_=type_)
 
     async def asked(days: Days, patient: bool) -> list[TableFile]:
         filled = params | _ingested(days)
         path, *older = _PATHS[type_]
         try:
-            answer = await _ask(session, config, path, filled, patient)
+            return await _ask(session, config, path, filled, decode, patient)
         except (NotOffered, QueryRefused):
             if not older:
                 raise
-            answer = await _ask(session, config, older[0], filled, patient)
-        return decode_table_files(answer, type_)
+        return await _ask(session, config, older[0], filled, decode, patient)
 
     first = None if query.start is None else from_tdb(query.start).date()
     last = None if query.end is None else from_tdb(query.end).date()
@@ -118,15 +120,12 @@ async def metakernel(
     gaps: dict[str, tuple[TimeRange, ...]] = {}
     try:
         # Asked first, because it is the only way to be told of gaps; without any, it is the answer.
-        answer = await _ask(session, config, "metakernel", params | {"require_coverage": "true"}, patient=True)
+        text = await _ask(session, config, "metakernel", params | {"require_coverage": "true"}, _metakernel_text)
     except BadRequest as error:
         gaps = decode_gaps(error.body, error.url)
         if require_coverage:
             raise CoverageGaps(error.method, error.url, error.status, gaps) from error
-        answer = await _ask(session, config, "metakernel", params, patient=True)
-    text = answer.body.decode(errors="replace")
-    if "begindata" not in text:
-        raise MalformedAnswer(shown_url(answer.url), "$", f"expected a metakernel, got {text[:80]!r}")
+        text = await _ask(session, config, "metakernel", params, _metakernel_text)
     return Metakernel(text, kernels_named(text, spice_path or ""), gaps)
 
 
@@ -144,7 +143,7 @@ async def kernel_names(
     if require_coverage:
         params["require_coverage"] = "true"
     try:
-        answer = await _ask(session, config, "metakernel", params, patient=True)
+        return await _ask(session, config, "metakernel", params, decode_names)
     except NotOffered as error:
         if "no files found" not in error.detail.lower():
             raise
@@ -152,7 +151,6 @@ async def kernel_names(
     except BadRequest as error:
         gaps = decode_gaps(error.body, error.url)
         raise CoverageGaps(error.method, error.url, error.status, gaps) from error
-    return decode_names(answer)
 
 
 def _range(start: TimeLike | float, end: TimeLike | float, file_types: Iterable[str] | None) -> dict[str, str]:
@@ -177,10 +175,25 @@ def _ingested(days: Days) -> dict[str, str]:
     return {name: compact(day) for name, day in found.items() if day is not None}
 
 
-async def _ask(session: Session, config: ImapConfig, path: str, params: dict[str, str], patient: bool) -> Answer:
-    return await patiently(
-        lambda repeat: ask(session, config, path, params, repeat=repeat, lane="body"), patient=patient
-    )
+def _metakernel_text(answer: Answer) -> str:
+    text = answer.body.decode(errors="replace")
+    if "begindata" not in text:
+        raise MalformedAnswer(shown_url(answer.url), "$", f"expected a metakernel, got {text[:80]!r}")
+    return text
+
+
+async def _ask(
+    session: Session,
+    config: ImapConfig,
+    path: str,
+    params: dict[str, str],
+    decode: Callable[[Answer], T],
+    patient: bool = True,
+) -> T:
+    async def exchange(repeat: bool) -> T:
+        return decode(await ask(session, config, path, params, repeat=repeat, lane="body"))
+
+    return await readably(partial(patiently, exchange, patient=patient))
 
 
 def _merged(rows: Iterable[RowT]) -> list[RowT]:

@@ -39,7 +39,7 @@ from aurora_async.http import Answer, FileBody, Session, shown_url
 from aurora_async.imap._asking import LINKS, ask, is_of_link
 from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.downloads import download_url, size_of
-from aurora_async.imap.errors import CREDENTIALS, AlreadyExists, LinkExpired
+from aurora_async.imap.errors import AlreadyExists, LinkExpired
 from aurora_async.imap.filenames import FileName, LegacyName, ScienceName, parse_name
 from aurora_async.transfer.digests import etag_digest, is_md5_etag
 from aurora_async.transfer.outcomes import FileOutcomes
@@ -312,25 +312,28 @@ class _Delivery:
             if sent is not None:
                 reason = "what arrived is not the file: it was changed on its way; ask the SDC to remove it"
                 raise WrongContent(url, parcel.path, reason, sent, there)
-        size = await self._size_of(parcel)
+        try:
+            size = await self._size_of(parcel)
+        except Forbidden:
+            return  # it has the file, and does not show it to us: more cannot be known
         if size is None:
-            reason = "whether it arrived is not known: the store names no MD5, and the service does not show the file"
-            if not self.config.is_authenticated:
-                reason += f" to those without {CREDENTIALS}"
+            reason = "it was taken, and the service has no such file; upload it again"
             raise WrongContent(url, parcel.path, reason, parcel.bytes)
         if size != parcel.bytes:
             reason = f"{size} of its {parcel.bytes} bytes arrived; ask the SDC to remove it"
             raise WrongContent(url, parcel.path, reason, parcel.bytes, size)
 
     async def _size_of(self, parcel: Parcel) -> int | None:
-        """Return how long the file is that the service has under the name; None where it shows none."""
+        """Return how long the file is that the service has under the name; None where it has none.
+
+        Raises:
+            Forbidden: It has one, and does not show it.
+        """
         for wait_s in islice(self.session.retry_policy.waits(), self.config.retries.attempts):
             try:
                 return await size_of(self.session, self.config, parcel.key)
             except NotFound:
                 await anyio.sleep(wait_s)
-            except Forbidden:
-                break
         return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from support.disks import small_disk
+from support.disks import read_only, small_disk
 from support.scripted_imap import DATE, KEY, Crowd, ScriptedImap, body_of, imap_config, mag_key, serving_imap
 
 from aurora_async.errors import (
@@ -22,6 +22,7 @@ from aurora_async.errors import (
     InvalidInput,
     MalformedAnswer,
     TargetExists,
+    TargetNotWritable,
     WrongContent,
 )
 from aurora_async.http import Session
@@ -387,3 +388,15 @@ async def test_a_folder_of_any_name_may_lie_in_the_data_directory(archive: Scrip
     for name in ("download", "imap", "data"):
         (tmp_path / name).mkdir()
     assert (await downloaded(archive, tmp_path, ONE)).ok
+
+
+async def test_files_that_are_all_here_need_no_writable_folder(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Institutes keep their archives read-only, and programs read from them by downloading."""
+    folder = tmp_path / "data"
+    archive.add([mag_key(1), mag_key(2)])
+    assert (await downloaded(archive, folder, mag_key(1))).ok
+    with read_only(folder) as place:
+        (again,) = await downloaded(archive, place, mag_key(1))
+        assert again.was_there
+        with pytest.raises(TargetNotWritable):
+            await downloaded(archive, place, [mag_key(1), mag_key(2)])
