@@ -85,8 +85,9 @@ ROWS: list[Row] = [
                                                               "MaintenanceMode", "MaintenanceMode", "MaintenanceMode"),
 
     always("length too large", DATA | PLAIN | {"content_length_off": 50}, "ConnectionLost", "ConnectionLost", "waits"),
+    # What is too much may come after the rest was read: then it is only seen that the document has no end.
     always("length too small", DATA | PLAIN | {"content_length_off": -50},
-                                                                        "MalformedAnswer", "MalformedAnswer", "failed"),
+                        "MalformedAnswer or IncompleteBody", "MalformedAnswer or IncompleteBody", "failed or waits"),
     once("length too large",   DATA | PLAIN | {"content_length_off": 50}),
     once("body without its end",   DATA | {"short_by": 40}),
     always("body without its end", DATA | PLAIN | {"short_by": 40},     "IncompleteBody", "IncompleteBody", "waits"),
@@ -243,7 +244,7 @@ async def test_a_fault(server: LocalServer, right: bytes, tmp_path: Path, row: R
             finally:
                 exchanges = len(server.faults.requests)
                 server.faults.clear()
-            assert found == expected[list(WAYS).index(way)]
+            assert found in expected[list(WAYS).index(way)].split(" or ")
             assert fault.hits, "the fault was never met"
             assert exchanges <= MOST_EXCHANGES
         if way == "batch":  # with another client: the host may have asked this one for a long pause
