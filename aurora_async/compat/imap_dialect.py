@@ -8,17 +8,27 @@ answer from the archive of that time.
 from __future__ import annotations
 
 import platform
+import re
+from datetime import date
 from http.client import responses
 
 from aurora_async.errors import AuroraError, HttpError, TransportError
 from aurora_async.imap.config import IMAP_URL
 
-__all__ = ["CURRENT", "OLD", "RELEASE_VARIABLE", "agent_of", "answer_behind", "url_of", "worded"]
+__all__ = ["CURRENT", "DATES", "OLD", "RELEASE_VARIABLE", "agent_of", "answer_behind", "is_day", "url_of", "worded"]
 
 CURRENT, OLD = "1.3.0", "0.2.0"
 """The releases."""
 RELEASE_VARIABLE = "IMAP_DATA_ACCESS_CLIENT_VERSION"
 """The environment variable that names one of them."""
+DATES = {
+    "start_date": "Not a valid start date, use format 'YYYYMMDD'.",
+    "end_date": "Not a valid end date, use format 'YYYYMMDD'.",
+    "ingestion_start_date": "Not a valid ingestion start date, use format 'YYYYMMDD'.",
+    "ingestion_end_date": "Not a valid ingestion end date, use format 'YYYYMMDD'.",
+}
+"""The filters that are days, and what is said of one that is not."""
+_DAY = re.compile(r"\d{8}|\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def url_of(release: str) -> str:
@@ -30,6 +40,21 @@ def agent_of(release: str) -> str | None:
     """Return what a release calls itself; None for our own name."""
     python = ".".join(platform.python_version_tuple()[:2])
     return f"Python-urllib/{python} (aurora-async)" if release == OLD else None
+
+
+def is_day(text: str) -> bool:
+    """Whether a text is one whole day.
+
+    Part of a date stands for all its days elsewhere in this package, but to the official client it is an error, or even
+    another day: `202111` is 1 January 2021.
+    """
+    if not _DAY.fullmatch(text):
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def worded(error: AuroraError, release: str) -> str:

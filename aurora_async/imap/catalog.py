@@ -39,7 +39,7 @@ PAGE_ROWS = 5000
 """Some 2 MB; beyond 6 MB the service fails."""
 _FEWEST_ROWS = 5
 _TOO_LONG = frozenset({500, 502})
-"""How it fails then. What takes too long (503, 504) is not made quicker by pages: they are cut from the whole answer."""
+"""How it fails then. What takes too long (503, 504) takes as long for a page, which is cut from the whole answer."""
 
 _DAY = timedelta(days=1)
 _LAST_SECOND = time(23, 59, 59)

@@ -6,6 +6,7 @@ asks for the file by its key, and goes on where the last one stopped. What a lin
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from functools import partial
@@ -48,6 +49,8 @@ __all__ = [
     "folder_of",
     "size_of",
 ]
+
+logger = logging.getLogger(__name__)
 
 _CONTENT_RANGE = re.compile(r"bytes 0-0/(\d+)")
 
@@ -170,6 +173,7 @@ class _Run:
     def end(self, file: DownloadedFile) -> None:
         """A file is over."""
         self.files[file.key] = file
+        logger.info("downloading: GET %s: %s", file.url or file.key, file.error or file.path)
         if self.on_outcome is not None:
             self.on_outcome(file)
 

@@ -117,6 +117,8 @@ async def upload_file(
     deadline_s: float | None = None,
 ) -> Upload:
     """Deliver a file; see `Imap.upload`."""
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidInput("path", f"a {type(path).__name__} is not one path; upload_many delivers several files")
     (upload,) = await upload_files(session, config, [path], exists=exists, below=below, deadline_s=deadline_s)
     if upload.error is not None:
         raise upload.error

@@ -285,6 +285,30 @@ def test_an_error_is_a_sentence_and_exit_code_1(current: Here) -> None:
     assert (ran.code, len(ran.stderr.splitlines())) == (1, 1)
 
 
+@pytest.mark.parametrize("text", ["2026", "202111", "2026-13-01"])
+def test_a_date_that_is_no_day_is_refused_as_the_official_program_does(current: Here, text: str) -> None:
+    """Elsewhere here part of a date stands for all its days; with this command a year would be a slip of the hand."""
+    for command in ("query --instrument swe", "query --table spice", "webpoda --instrument swe"):
+        ran = current("imap-data-access", *command.split(), "--start-date", text)
+        assert (ran.code, ran.stdout) == (1, b"")
+        assert ran.stderr.endswith("Not a valid start date, use format 'YYYYMMDD'.\n")
+
+
+@pytest.mark.parametrize("flag", ["-v", "--debug"])
+def test_what_is_asked_is_logged(current: Here, flag: str) -> None:
+    """With its whole URL, as by the official program; without the flag nothing is."""
+    query = ("imap-data-access", "query", "--instrument", "swe", "--start-date", "20240510")
+    typed = (*query, "--api-key", "imap-demo-key")
+    ran = current(*typed, flag)
+    (line,) = [line for line in ran.stderr.splitlines() if line.startswith("INFO:aurora_async.imap")]
+    assert "GET http://127.0.0.1:" in line
+    assert "/query?table=science&instrument=swe&start_date=20240510&" in line
+    assert "imap-demo-key" not in ran.stderr
+    assert current(*typed).stderr == ""
+    ran = current("imap-data-access", "download", "imap_mag_l1d_burst-dsrf_20300101_v001.0014.cdf", flag)
+    assert "INFO:aurora_async.imap.downloads:downloading: GET http://127.0.0.1:" in ran.stderr
+
+
 def test_credentials_are_not_echoed(current: Here) -> None:
     """Neither by an error nor by the log."""
     for option in ("--api-key", "--access-token"):

@@ -88,6 +88,20 @@ def test_what_the_service_would_refuse_is_not_sent() -> None:
         imap.query(start_date="20260102", end_date="20260101")
 
 
+@pytest.mark.parametrize("text", ["202111", "2021-11", "20211101T12", "2021-11-01 12:00", "2021-W44-1", "20211131"])
+def test_a_date_is_a_whole_day(text: str) -> None:
+    """Part of one would find far more than was meant, and to the original six digits are a day of January."""
+    for name in ("start_date", "end_date", "ingestion_start_date", "ingestion_end_date"):
+        said = f"^Not a valid {name.replace('_', ' ')}, use format 'YYYYMMDD'\\.$"
+        with pytest.raises(ValueError, match=said):
+            imap.query(**{"instrument": "swe", name: text})
+        with pytest.raises(ValueError, match=said):
+            imap.spice_query(**{"type": "leapseconds", name: text})
+    with pytest.raises(ValueError, match="Not a valid start date"):
+        imap.reprocess(start_date=text, end_date="20211130")
+    assert imap.query(instrument="swe", start_date="2024-05-10", end_date="20240510")
+
+
 def test_choices_are_in_a_fixed_order() -> None:
     """So that a message is the same tomorrow."""
     with pytest.raises(ValueError, match="choose from codice, glows, hi, hit, ialirt, idex, l1const, lo, mag, space"):

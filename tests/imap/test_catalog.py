@@ -196,14 +196,43 @@ async def test_an_answer_that_was_cut_is_asked_for_again() -> None:
 
 async def test_a_service_that_is_down_is_not_asked_day_by_day() -> None:
     """A question for the last day alone shows that no part would be answered, and the error is that of the whole."""
-    service = CatalogInMemory([science_row()], most_days=0)
+    service = CatalogInMemory([science_row()], most_days=0, failing=(504, 500))  # 500 first
     with pytest.raises(ServerError) as failure:
         await found(service, FileQuery(instrument="mag"))
     assert len(service.asked) == 2
-    with pytest.raises(ServerError):
-        await found(service, FileQuery(start_date="2026"))
-    assert len(service.asked) == 2 + 3
     assert failure.value.status == 500
+    with pytest.raises(ServerError):
+        await found(service := CatalogInMemory([], most_days=0, failing=(504,)), FileQuery(start_date="2026"))
+    assert len(service.asked) == 3
+    with pytest.raises(ServerError):
+        await found(service := CatalogInMemory([], most_days=0, failing=(502,)), FileQuery(instrument="mag"))
+    assert [asked["limit"] for asked in service.asked] == ["5000", "5000", "500", "50", "5"]
+
+
+async def test_versions_that_came_far_apart_are_ranked_together() -> None:
+    """Each is the highest of the part it came in."""
+    rows = [science_row(1, 1, major=1, came="20260101 12:00:00"), science_row(1, 1, major=2, came="20260210 12:00:00")]
+    service = CatalogInMemory(rows, most_days=12)
+    for query in (FileQuery(instrument="mag"), FileQuery(instrument="mag", version="latest")):
+        assert await found(service, query) == [key(rows[1])]
+        assert [row.key async for row in catalog_of(service).rows(query)] == [key(rows[1])]
+
+
+async def test_a_version_that_comes_between_two_pages_takes_the_place_of_the_older_one() -> None:
+    """The older one has been told by then: `rows` tells both, and `find` knows which is the latest."""
+    rows = [science_row(day) for day in range(1, 6)]
+    newer = science_row(3, 2)
+
+    def change(number: int) -> None:
+        if number == 1:
+            service.rows.append(newer)
+
+    latest = FileQuery(instrument="mag", version="latest")
+    service = CatalogInMemory(rows[:], before_answer=change)
+    told = [row.key async for row in catalog_of(service, 3).rows(latest)]
+    assert sorted(told) == sorted(map(key, [*rows, newer]))
+    service = CatalogInMemory(rows[:], before_answer=change)
+    assert await found(service, latest, page_rows=3) == sorted(map(key, [*rows[:2], newer, *rows[3:]]))
 
 
 @pytest.mark.parametrize("ingested", [None, "20260201"])
@@ -217,6 +246,19 @@ async def test_a_day_that_is_too_much_is_asked_for_by_instruments(ingested: str 
     service = CatalogInMemory(rows, most_rows=5, has_pages=False)
     query = FileQuery(start_date="2026", ingestion_start_date=ingested, ingestion_end_date=ingested)
     assert await found(service, query) == sorted(map(key, rows))
+
+
+async def test_a_day_of_one_instrument_that_is_too_much_comes_in_shorter_pages() -> None:
+    """It has no other parts. How long a page can be is found out once."""
+    rows = [science_row(1 + number % 30, number) for number in range(60)]
+    service = CatalogInMemory(rows, most_rows=40, failing=(500,))
+    day = FileQuery(instrument="mag", major_version=1, ingestion_start_date="20260201", ingestion_end_date="20260201")
+    for query in (day, FileQuery(instrument="mag", major_version=1)):
+        service.asked.clear()
+        assert await found(service, query) == sorted(map(key, rows))
+        limits = [asked["limit"] for asked in service.asked]
+        assert limits.count("500") == limits.count("50") == 1
+        assert limits[-10:] == ["5"] * 10
 
 
 async def test_what_the_service_refuses_is_refused_in_its_own_words() -> None:

@@ -91,6 +91,29 @@ async def test_a_row_that_appears_late_is_seen(archive: ScriptedImap, tmp_path: 
     assert keys_of(await mirrored(archive, tmp_path)) == [FOUR]
 
 
+async def test_a_row_of_the_day_before_is_seen_after_midnight(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Ingested just before, it is listed when the mark is of the new day, and whole days are what is asked for."""
+    archive.list(THREE, "20240403 00:10:00")
+    assert (await mirrored(archive, tmp_path)).mark == datetime(2024, 4, 3, 0, 10, tzinfo=UTC)
+    archive.add([FOUR])
+    archive.list(FOUR, "20240402 23:55:00")
+    assert keys_of(await mirrored(archive, tmp_path)) == [FOUR]
+
+
+@pytest.mark.parametrize("bound", ["20240403", "2024-04-03T11:00"])
+async def test_nothing_comes_from_before_a_bound_of_the_query(
+    archive: ScriptedImap, tmp_path: Path, bound: str
+) -> None:
+    """The days before the mark, which are asked for once more, end where the query begins."""
+    query = FileQuery(instrument="mag", ingestion_start_date=bound)
+    for expected in ([THREE], [], [FOUR]):
+        if expected == [FOUR]:
+            archive.add([FOUR])
+        run = await mirrored(archive, tmp_path, query)
+        assert keys_of(run) == expected and run.ok
+    assert not (tmp_path / TWO).exists()
+
+
 async def test_a_row_of_the_future_hides_nothing(archive: ScriptedImap, tmp_path: Path) -> None:
     """The service's clock was wrong once: else all that comes until then would be old, and never looked for."""
     archive.list(THREE, "20990101 00:00:00")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from aurora_async.errors import NotFound, ServerError
+from aurora_async.errors import MalformedAnswer, NotFound, ServerError
 from aurora_async.http import Answer, Session
 from aurora_async.imap import Imap, ImapConfig, SpiceKernel, SpiceQuery
-from aurora_async.imap.spice import find_kernels, find_tables
+from aurora_async.imap.spice import find_kernels, find_tables, kernel_names, metakernel
 from aurora_async.imap.tdb import to_tdb
 from aurora_async.testing import FaultScript
 from aurora_async.times import end_of, start_of
@@ -21,16 +21,18 @@ CONFIG = ImapConfig(base_url="http://imap.example.org")
 
 
 class Scripted:
-    """Answers by a function of path and parameters, and keeps both."""
+    """Answers by a function of path and parameters, and keeps both; the first `cuts` answers end too early."""
 
-    def __init__(self, answer: Callable[[str, Mapping[str, str]], Any]) -> None:
+    def __init__(self, answer: Callable[[str, Mapping[str, str]], Any], cuts: int = 0) -> None:
         self.answer = answer
+        self.cuts = cuts
         self.asked: list[tuple[str, dict[str, str]]] = []
 
     async def exchange(self, method: str, url: str, *, params: Mapping[str, str], **how: Any) -> Answer:
         path = url.rpartition("/")[2]
         self.asked.append((path, dict(params)))
-        return Answer(method, url, 200, {}, json.dumps(self.answer(path, params)).encode())
+        body = json.dumps(self.answer(path, params)).encode()
+        return Answer(method, url, 200, {}, body[:1] if len(self.asked) <= self.cuts else body)
 
 
 def spin(day: int, came: str, version: str = "01") -> dict[str, str]:
@@ -78,6 +80,29 @@ async def test_thrusters_are_found_under_their_older_name() -> None:
     session = Scripted(answer)
     assert await find_tables(cast(Session, session), CONFIG, SpiceQuery(type="thruster")) == []
     assert [path for path, _ in session.asked] == ["small-forces-table", "thruster-table"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda session: find_kernels(session, CONFIG, SpiceQuery()),
+        lambda session: find_tables(session, CONFIG, SpiceQuery(type="spin")),
+        lambda session: kernel_names(session, CONFIG, 0, 9),
+        lambda session: metakernel(session, CONFIG, 0, 9),
+    ],
+    ids=["kernels", "tables", "names", "metakernel"],
+)
+async def test_an_answer_that_was_cut_is_asked_for_again(ask: Callable[[Any], Awaitable[object]]) -> None:
+    """As one of the catalogue, and as often."""
+
+    def answer(path: str, params: Mapping[str, str]) -> Any:
+        return "begindata" if path == "metakernel" and "list_files" not in params else []
+
+    await ask(session := Scripted(answer, cuts=2))
+    assert len(session.asked) == 3
+    with pytest.raises(MalformedAnswer):
+        await ask(session := Scripted(answer, cuts=3))
+    assert len(session.asked) == 3
 
 
 async def test_kernels_that_are_too_many_are_asked_for_by_their_days() -> None:

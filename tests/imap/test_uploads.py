@@ -15,6 +15,7 @@ from support.scripted_imap import ENCRYPTION, Crowd, Handler, ScriptedImap, body
 
 from aurora_async.errors import InvalidInput, MalformedAnswer, ServerError, TransportError, WrongContent
 from aurora_async.http import Session
+from aurora_async.imap import Imap
 from aurora_async.imap.errors import AlreadyExists, LinkExpired, NotAllowed
 from aurora_async.imap.uploads import Upload, Uploads, look_at, upload_file, upload_files
 
@@ -78,6 +79,14 @@ async def test_what_the_archive_would_refuse_is_refused_before_anything_is_sent(
     paths = made(tmp_path, ONE, *([] if name.startswith("missing") else [name]))
     with pytest.raises(InvalidInput):
         await uploaded(archive, [paths[0], tmp_path / name])
+    assert archive.seen == []
+
+
+async def test_several_files_are_not_one(archive: ScriptedImap, tmp_path: Path) -> None:
+    """Whoever means many is told of the verb for that, by name, before anything is sent."""
+    async with Imap(imap_config(archive.base_url, tmp_path)) as imap:
+        with pytest.raises(InvalidInput, match=r"^path: a list is not one path; upload_many delivers"):
+            await imap.upload(made(tmp_path, ONE))  # type: ignore[arg-type]
     assert archive.seen == []
 
 

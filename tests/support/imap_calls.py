@@ -39,6 +39,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("query", {"instrument": "mag", "data_level": "l9"}, "ValueError: Not a valid data level, choose from"),
     ("query", {"start_date": "2024-13-01"}, "ValueError: Not a valid start date, use format 'YYYYMMDD'."),
     ("query", {"end_date": "20241301"}, "ValueError: Not a valid end date, use format 'YYYYMMDD'."),
+    ("query", {"start_date": "2026"}, "ValueError: Not a valid start date, use format 'YYYYMMDD'."),
     ("query", {"ingestion_start_date": "yesterday"}, "ValueError: Not a valid ingestion start date, use format"),
     ("query", {"ingestion_end_date": "20240230"}, "ValueError: Not a valid ingestion end date, use format"),
     ("query", {"repointing": "repoint1"}, "ValueError: Not a valid repointing, use format repoint<num>, where"),

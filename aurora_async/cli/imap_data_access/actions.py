@@ -16,7 +16,7 @@ import click
 
 from aurora_async.cli.exits import Common, Terminated, one_line, run
 from aurora_async.cli.imap_data_access.tables import current_table, old_table
-from aurora_async.compat.imap_dialect import OLD, agent_of, answer_behind, url_of, worded
+from aurora_async.compat.imap_dialect import DATES, OLD, agent_of, answer_behind, is_day, url_of, worded
 from aurora_async.errors import AuroraError, InvalidInput, TransportError
 from aurora_async.imap import FileQuery, Imap, ImapConfig, SpiceQuery
 from aurora_async.imap.query import query_of_name
@@ -41,12 +41,19 @@ def act(common: Common, typed: Namespace) -> int:
 
     with _logged(typed):
         try:
+            _check_days(typed)
             run(inside())
         except AuroraError as error:
             return _told(error, typed)
         except Terminated as error:
             return 128 + error.number
     return 0
+
+
+def _check_days(typed: Namespace) -> None:
+    for name, said in DATES.items():
+        if (value := getattr(typed, name, None)) is not None and not is_day(value):
+            raise InvalidInput(f"--{name.replace('_', '-')}", said)
 
 
 def _config(common: Common, typed: Namespace) -> ImapConfig:

@@ -15,7 +15,7 @@ from aurora_async.compat.imap_data_access.file_validation import (
     generate_imap_file_path,
 )
 from aurora_async.compat.imap_data_access.utils import ReleaseType
-from aurora_async.compat.imap_dialect import OLD, answer_behind, worded
+from aurora_async.compat.imap_dialect import DATES, OLD, answer_behind, is_day, worded
 from aurora_async.errors import AuroraError, InvalidInput
 from aurora_async.imap import FileQuery
 from aurora_async.imap.filenames import key_of
@@ -31,10 +31,7 @@ _TABLES = ("science", "ancillary", "spice")
 _REFUSALS = {
     "instrument": f"Not a valid instrument, please choose from {', '.join(INSTRUMENTS)}",
     "data_level": f"Not a valid data level, choose from {', '.join(DATA_LEVELS)}",
-    "start_date": "Not a valid start date, use format 'YYYYMMDD'.",
-    "end_date": "Not a valid end date, use format 'YYYYMMDD'.",
-    "ingestion_start_date": "Not a valid ingestion start date, use format 'YYYYMMDD'.",
-    "ingestion_end_date": "Not a valid ingestion end date, use format 'YYYYMMDD'.",
+    **DATES,
     "repointing": "Not a valid repointing, use format repoint<num>, where <num> is a 5 digit integer.",
     "version": "Not a valid version, use format 'vXXX'.",
     "major_version": "Not a valid major_version, use an integer.",
@@ -142,6 +139,7 @@ def spice_query(
         raise ValueError("The 'type' parameter is required for SPICE queries. Run 'query -h' for more information.")
     number = None if version in (None, "latest") else _kernel_version(version)
     _check({"start_date": start_date, "end_date": end_date})
+    _check({"ingestion_start_date": ingestion_start_date, "ingestion_end_date": ingestion_end_date})
     with their_errors():
         found = imap().spice_query(**given, latest=version == "latest")
     return [dict(row.raw) for row in found if number in (None, row.version)]
@@ -255,6 +253,8 @@ def release(*, release_type: str, manifest_file: Path | str) -> None:
 def _check(given: Mapping[str, Any]) -> None:
     """Refuse what cannot be right in the words that the original has for it."""
     for name, value in given.items():
+        if name in DATES and isinstance(value, str) and not is_day(value):
+            raise ValueError(_REFUSALS[name])
         if name in _REFUSALS and not (name == "version" and dialect() == OLD):
             try:
                 FileQuery(**{"descriptor": "any", name: value})
