@@ -293,6 +293,7 @@ class Imap(ServiceClient):
     # SPICE ------------------------------------------------------------------------------------------------------------
 
     @overload
+    # A text that mypy does not know is taken for the type of a kernel, as most are: that is the overlap.
     async def spice_query(  # type: ignore[overload-overlap]
         self,
         type: TableType,

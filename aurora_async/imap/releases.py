@@ -44,7 +44,7 @@ async def release_files(
 ) -> Released:
     """Publish the files that a manifest names; see `Imap.release`."""
     if release_type not in RELEASE_TYPES:
-        raise InvalidInput("release_type", f"{release_type!r} is none of {', '.join(map(repr, RELEASE_TYPES))}")
+        raise InvalidInput("release_type", f"{release_type!r} is not one of {', '.join(map(repr, RELEASE_TYPES))}")
     if release_type != "release":
         raise InvalidInput("release_type", f"the service does not support {release_type!r} yet")
     if config.api_key is None:

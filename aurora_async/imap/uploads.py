@@ -117,8 +117,6 @@ async def upload_file(
     deadline_s: float | None = None,
 ) -> Upload:
     """Deliver a file; see `Imap.upload`."""
-    if not isinstance(path, str | os.PathLike):
-        raise InvalidInput("path", f"a {type(path).__name__} is not one path; upload_many delivers several files")
     (upload,) = await upload_files(session, config, [path], exists=exists, below=below, deadline_s=deadline_s)
     if upload.error is not None:
         raise upload.error
@@ -138,7 +136,7 @@ async def upload_files(
 ) -> Uploads:
     """Deliver files, and return what became of each; see `Imap.upload_many`."""
     if exists not in ("refuse", "skip", "check"):
-        raise InvalidInput("exists", f"{exists!r} is none of 'refuse', 'skip', 'check'")
+        raise InvalidInput("exists", f"{exists!r} is not one of 'refuse', 'skip', 'check'")
     if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
         raise InvalidInput("at_once", f"{at_once!r} is not a positive whole number")
     deadline = Deadline(deadline_s)
@@ -176,8 +174,11 @@ async def look_at(paths: Iterable[Path | str], *, below: Path | str | None = Non
     """
     if isinstance(paths, str | Path):
         raise InvalidInput("paths", f"{str(paths)!r} is one path; give a list of them, or upload the one")
+    given = list(paths)
+    if wrong := [path for path in given if not isinstance(path, str | os.PathLike)]:
+        raise InvalidInput("path", f"{type(wrong[0]).__name__} is not the type of a path; upload_many delivers several files")
     folder = None if below is None else Path(below)
-    return await anyio.to_thread.run_sync(_parcels, [Path(path) for path in paths], folder, abandon_on_cancel=True)
+    return await anyio.to_thread.run_sync(_parcels, [Path(path) for path in given], folder, abandon_on_cancel=True)
 
 
 def _parcels(paths: list[Path], below: Path | None) -> tuple[Parcel, ...]:

@@ -50,14 +50,15 @@ class Imap(BlockingClient[AsyncImap]):
         webpoda_token: str | None = None,
     ) -> None:
         """Make a client; nothing is opened yet, and nothing is sent."""
-        shortcuts: dict[str, Any] = {
-            "base_url": base_url,
-            "data_dir": data_dir,
-            "api_key": api_key,
-            "access_token": access_token,
-            "webpoda_token": webpoda_token,
-        }
-        super().__init__(AsyncImap(config, **shortcuts))
+        client = AsyncImap(
+            config,
+            base_url=base_url,
+            data_dir=data_dir,
+            api_key=api_key,
+            access_token=access_token,
+            webpoda_token=webpoda_token,
+        )
+        super().__init__(client)
         self._again = partial(Imap, self.config)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -87,6 +88,7 @@ class Imap(BlockingClient[AsyncImap]):
     upload = blocking(AsyncImap.upload)
 
     @overload
+    # A text that mypy does not know is taken for the type of a kernel, as most are: that is the overlap.
     def spice_query(  # type: ignore[overload-overlap]
         self,
         type: TableType,

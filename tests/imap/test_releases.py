@@ -94,7 +94,7 @@ async def test_a_key_that_may_not_release_is_told(archive: ScriptedImap, manifes
 @pytest.mark.parametrize(
     ("name", "text", "how", "says"),
     [
-        (NAME, LINES, {"kind": "publish"}, "none of 'release', 'early-release', 'unrelease'"),
+        (NAME, LINES, {"kind": "publish"}, "not one of 'release', 'early-release', 'unrelease'"),
         (NAME, LINES, {"kind": "unrelease"}, "does not support 'unrelease' yet"),
         (NAME, LINES, {"key": None}, "needs an API key"),
         ("manifest.txt", LINES, {}, "not a file name of IMAP"),

@@ -85,8 +85,10 @@ async def test_what_the_archive_would_refuse_is_refused_before_anything_is_sent(
 async def test_several_files_are_not_one(archive: ScriptedImap, tmp_path: Path) -> None:
     """Whoever means many is told of the verb for that, by name, before anything is sent."""
     async with Imap(imap_config(archive.base_url, tmp_path)) as imap:
-        with pytest.raises(InvalidInput, match=r"^path: a list is not one path; upload_many delivers"):
+        with pytest.raises(InvalidInput, match=r"^path: list is not the type of a path; upload_many delivers"):
             await imap.upload(made(tmp_path, ONE))  # type: ignore[arg-type]
+        with pytest.raises(InvalidInput, match=r"^path: int is not the type of a path"):
+            await imap.upload_many([3])  # type: ignore[list-item]
     assert archive.seen == []
 
 
