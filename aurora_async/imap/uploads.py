@@ -176,7 +176,8 @@ async def look_at(paths: Iterable[Path | str], *, below: Path | str | None = Non
         raise InvalidInput("paths", f"{str(paths)!r} is one path; give a list of them, or upload the one")
     given = list(paths)
     if wrong := [path for path in given if not isinstance(path, str | os.PathLike)]:
-        raise InvalidInput("path", f"{type(wrong[0]).__name__} is not the type of a path; upload_many delivers several files")
+        kind = type(wrong[0]).__name__
+        raise InvalidInput("path", f"{kind} is not the type of a path; upload_many delivers several files")
     folder = None if below is None else Path(below)
     return await anyio.to_thread.run_sync(_parcels, [Path(path) for path in given], folder, abandon_on_cancel=True)
 
