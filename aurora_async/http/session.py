@@ -27,12 +27,11 @@ import anyio
 import anyio.to_thread
 import attrs
 import msgspec
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import LooseHeaders
 from multidict import CIMultiDict
 from yarl import URL
 
-from aurora_async.config import Config, Timeouts, origin_of
+from aurora_async.config import Config, origin_of
 from aurora_async.errors import (
     AuroraError,
     ClientClosed,
@@ -40,9 +39,9 @@ from aurora_async.errors import (
     InvalidInput,
     MaintenanceMode,
     MalformedAnswer,
-    ReadTimeout,
     Unauthorized,
 )
+from aurora_async.http._body import Body, Pace, rest_of
 from aurora_async.http._decoding import ACCEPT_ENCODING, decoder_for
 from aurora_async.http._environment import Environment, basic_auth, read_environment
 from aurora_async.http._errors import FOREIGN_ERRORS, http_error, ours, shown_url
@@ -50,7 +49,7 @@ from aurora_async.http._sending import FileBody, Sending
 from aurora_async.http.limits import Gate, Host
 from aurora_async.http.retry import LONGEST_WAIT_S, RetryPolicy, is_repeatable, is_worth_repeating, retry_after_s
 
-__all__ = ["Answer", "Body", "Session"]
+__all__ = ["Answer", "Session"]
 
 logger = logging.getLogger(__name__)
 
@@ -127,131 +126,6 @@ class Answer:
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedAnswer(shown_url(self.url), "$", f"not JSON: {error}") from error
-
-
-class Body:
-    """An answer whose body is still to be read, once, while the `Session.open` block that gave it is open.
-
-    `length` is the number of bytes that `chunks` will deliver, None when nobody said: no Content-Length, or a
-    compressed body (`headers` then tell the compressed length).
-    """
-
-    __slots__ = (
-        "_connection",
-        "_pace",
-        "_read",
-        "_response",
-        "_session",
-        "_shown",
-        "headers",
-        "length",
-        "method",
-        "status",
-        "url",
-    )
-
-    def __init__(self, session: Session, response: aiohttp.ClientResponse, method: str, url: str) -> None:
-        self._session = session
-        self._response = response
-        self._shown = shown_url(url)
-        self._read = False
-        self._pace = _Pace(session.config.timeouts, method, self._shown)
-        connection = response.connection  # None when all of a small answer has come already
-        self._connection = None if connection is None else connection.protocol
-        self.method = method
-        self.url = url
-        self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
-        self.length = _length(method, response)
-
-    def __repr__(self) -> str:
-        return f"<Body of {self.method} {self._shown} [{self.status}], {self.length} bytes>"
-
-    async def chunks(self, size: int = 1 << 20, *, decode: bool = True) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it arrives: `size` bytes at most each, far fewer on a slow line.
-
-        It is decompressed, unless `decode` is False.
-
-        The iteration ends only with the body: whatever cuts it short raises. (A body without length or chunks, as
-        HTTP/1.0 had it, ends where the connection does; nobody can tell whether that was the end.)
-
-        Raises:
-            ConnectionLost: The connection ended before the body did.
-            ReadTimeout: Nothing came for `Timeouts.read_s`, or too little (`Timeouts.least_bytes_per_s`).
-            IncompleteBody: Its compressed data end in the middle.
-            MalformedAnswer: Its compressed data are broken, or more came than its Content-Length.
-        """
-        if self._read:
-            raise RuntimeError("a body can be read only once")
-        self._read = True
-        decoder = decoder_for(self.headers.get("Content-Encoding"), self._shown) if decode else None
-        content = self._response.content
-        content.set_read_chunk_size(size)
-        while chunk := await self._next(content, size):
-            if decoder is None:
-                yield chunk
-            else:
-                for piece in decoder.feed(chunk, size):
-                    yield piece
-        if decoder is not None:
-            decoder.finish()
-        if self._connection is not None and isinstance(self._connection.exception(), HttpProcessingError):
-            # What follows an answer that nobody else has asked for can only be the rest of it.
-            raise MalformedAnswer(self._shown, "Content-Length", "more bytes came than it says; ask again")
-
-    async def _next(self, content: aiohttp.StreamReader, size: int) -> bytes:
-        try:
-            return await self._pace.kept(content.read(size))
-        except FOREIGN_ERRORS as error:
-            # aiohttp tells of a broken end before it gives what came until then, which may be megabytes.
-            if before := content._read_nowait(size):
-                return before
-            raise self._session._ours(error, self.method, self._shown) from error
-
-
-class _Pace:
-    """Watches how fast a body comes. Only the time that is waited for it counts, not that of whoever reads it."""
-
-    __slots__ = ("_bytes", "_least", "_method", "_shown", "_waited_s", "_window_s")
-
-    def __init__(self, timeouts: Timeouts, method: str, shown: str) -> None:
-        self._least = timeouts.least_bytes_per_s or 0.0
-        self._window_s = timeouts.read_s
-        self._method = method
-        self._shown = shown
-        self._waited_s = 0.0
-        self._bytes = 0
-
-    async def kept(self, reading: Awaitable[bytes]) -> bytes:
-        """Return what is read; raise `ReadTimeout` when too little has come for as long as silence would be borne."""
-        began = asyncio.get_running_loop().time()
-        piece = await reading
-        self._waited_s += asyncio.get_running_loop().time() - began
-        self._bytes += len(piece)
-        if self._waited_s >= self._window_s:
-            if piece and self._bytes < self._least * self._waited_s:
-                reason = f"only {self._bytes} bytes came within {self._waited_s:.0f} s"
-                raise ReadTimeout(self._method, self._shown, reason)
-            self._waited_s, self._bytes = 0.0, 0
-        return piece
-
-
-async def _rest(content: aiohttp.StreamReader, pace: _Pace) -> bytes:
-    pieces = []
-    while piece := await pace.kept(content.readany()):
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _length(method: str, response: aiohttp.ClientResponse) -> int | None:
-    if method == "HEAD" or response.status in (204, 304):
-        return 0
-    headers = response.headers
-    if "Content-Length" not in headers or "Transfer-Encoding" in headers:
-        return None
-    if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        return None
-    return int(headers["Content-Length"])  # aiohttp's parser has refused everything but digits
 
 
 class _Origin:
@@ -565,7 +439,7 @@ class Session:
             except AuroraError as error:
                 await self._pause(error, waits, method, repeat, tries_left)
         try:
-            yield Body(self, reply.response, reply.method, str(reply.url))
+            yield Body(reply.response, reply.method, str(reply.url), self.config.timeouts, self._ours)
         finally:
             reply.end()
 
@@ -632,8 +506,8 @@ class Session:
             # Not `response.read()`, which first waits for a writer that has nothing left to do.
             raw = await response.content.readany()
             if not response.content.at_eof():
-                pace = _Pace(self.config.timeouts, reply.method, shown_url(str(reply.url)))
-                raw += await _rest(response.content, pace)
+                pace = Pace(self.config.timeouts, reply.method, shown_url(str(reply.url)))
+                raw += await rest_of(response.content, pace)
         except FOREIGN_ERRORS as error:
             raise self._ours(error, reply.method, shown_url(str(reply.url))) from error
         finally:

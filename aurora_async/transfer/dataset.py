@@ -33,10 +33,11 @@ import msgspec
 
 from aurora_async.errors import IncompleteBody, InvalidInput
 from aurora_async.transfer._columnar import columnar, fitting, naive_utc
+from aurora_async.transfer._forms import read_at
 from aurora_async.transfer._parquet import Parquet
 from aurora_async.transfer._shapes import fields_of, layout_of
 from aurora_async.transfer.cutter import RAW_BLOCK_BYTES, Block, RecordCutter
-from aurora_async.transfer.download import Body, closable, read_at, refuse_other_count, write_all
+from aurora_async.transfer.download import Body, closable, refuse_other_count, write_all
 from aurora_async.transfer.formats import TableForm, check_format
 from aurora_async.transfer.names import safe_name
 from aurora_async.transfer.sink import PartFile, as_ours, pump, refuse_other_length, sync_folder

@@ -26,7 +26,7 @@ from aurora_async.transfer import Format, blocks, download, records
 from aurora_async.transfer.sink import Saved
 
 ROOT = Path(__file__).parents[2]
-download_module = sys.modules["aurora_async.transfer.download"]
+forms = sys.modules["aurora_async.transfer._forms"]
 
 
 def conjunctions(count: int, seed: int = 1) -> list[dict[str, Any]]:
@@ -58,10 +58,10 @@ FORMS: list[Format] = ["body", "json", "jsonl"]
 @pytest.fixture
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks, windows, runs and pieces so small that a short body needs many of each."""
-    monkeypatch.setattr(download_module, "_WINDOW_BYTES", 3000)
-    monkeypatch.setattr(download_module, "_RUNS_BYTES", 3000)
-    monkeypatch.setattr(download_module, "_RUN_BYTES", 100)
-    monkeypatch.setattr(download_module, "_MERGED_BYTES", 2000)
+    monkeypatch.setattr(forms, "_WINDOW_BYTES", 3000)
+    monkeypatch.setattr(forms, "_RUNS_BYTES", 3000)
+    monkeypatch.setattr(forms, "_RUN_BYTES", 100)
+    monkeypatch.setattr(forms, "_MERGED_BYTES", 2000)
 
 
 async def saved_as(text: bytes, folder: Path, format: Format, **settings: Any) -> tuple[bytes, Saved]:
