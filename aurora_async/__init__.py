@@ -1,24 +1,31 @@
 """An asyncio SDK for scientific services whose searches are submitted, polled and then downloaded."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from aurora_async._lazy import lazily
 
 if TYPE_CHECKING:
     from aurora_async._exports import *  # noqa: F403
-
-
-# Whoever imports a part of the package alone (the command line's help, the pytest plugin) does not pay for the rest.
-def __getattr__(name: str) -> Any:
-    if name.startswith("_") and name != "__all__":  # what Python itself looks for
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    exports = import_module("aurora_async._exports")
-    if name == "__all__" or name in exports.__all__:
-        value = globals()[name] = getattr(exports, name)
-        return value
-    if name in globals():  # a module below, which is imported by now
-        return globals()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *import_module("aurora_async._exports").__all__})
+    from aurora_async._exports import __all__ as __all__
+else:
+    # Whoever wants one service, or the command line's help, or the pytest plugin, does not pay for the rest.
+    __getattr__, __dir__, __all__ = lazily(
+        __name__,
+        {
+            "aurora_async.aurorax": (
+                "AuroraX Conjunction ConjunctionQuery CustomLocationsBlock DataProduct DataProductQuery "
+                "DataSource Ephemeris EphemerisQuery EventsBlock FetchedProduct GroundBlock Location "
+                "MetadataExpression MetadataFilter PairConjunction Plan PlannedSearch SpaceBlock"
+            ),
+            "aurora_async.config": "Config Limits Polling Retries Timeouts",
+            "aurora_async.display": "show_progress write_events",
+            "aurora_async.engine": (
+                "Batch BatchFolder BatchStatus Entry Event EventKind Flaw Outcome Phase Request RequestStatus Run Stage"
+            ),
+            "aurora_async.engine.cluster": "Cluster open_cluster",
+            "aurora_async.imap": "FileQuery FileTable Imap ImapConfig ProcessingInputs SpiceQuery",
+            "aurora_async.jsoc": "Download Export ExportQuery Jsoc JsocServer RecordSet RecordTable TaiTime",
+            "aurora_async.times": "TimeRange",
+            "aurora_async.transfer": "Fetched FetchOptions FetchOutcome File Saved fetch fetch_many",
+        },
+    )

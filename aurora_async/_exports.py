@@ -1,4 +1,4 @@
-"""What `aurora_async` offers by name; imported when the first of these names is used."""
+"""What `aurora_async` offers by name, as type checkers see it; `__init__` has the same, to be imported when used."""
 
 from aurora_async.aurorax import (
     AuroraX,

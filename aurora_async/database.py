@@ -11,16 +11,18 @@ import sqlite3
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, TypeVarTuple
 
 from aurora_async.errors import InvalidInput
 
 __all__ = ["Change", "Database", "is_on_network"]
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 Change = Callable[[sqlite3.Connection], T]
 
@@ -30,6 +32,7 @@ _NETWORKS = {
     *("fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "ocfs2", "gfs2", "panfs", "virtiofs"),
 }
 _WAIT_S = 30.0
+_LOOK_BACK = 16
 
 
 class Database:
@@ -41,7 +44,8 @@ class Database:
         synchronous: `FULL` has a commit on the disk before it is answered, through a power failure too; `NORMAL` has
             it with the operating system, so that only the process may die.
         wal: Whether to use WAL mode; None looks where the file lies.
-        gather_s: How long changes are gathered after the first, so that more of them share a commit.
+        gather_s: How long changes are gathered after the first, so that more of them share a commit; no longer than
+            until there are as many as the last commits had at most, for who writes alone need not wait for others.
         first: Made together with a new file's schema, so that there is never one without the other.
         name: What the file is called in errors, as the field of what the user gave.
 
@@ -79,8 +83,11 @@ class Database:
             raise
         self._connection, self._reader = opened
         self._reading = threading.Lock()
-        self._pending: list[_Pending[Any]] = []
+        self._pending: list[_Pending] = []
         self._gathered = threading.Condition()
+        self._enough = 0
+        """At so many pending changes the writer wants to be woken."""
+        self._sizes = deque[int](maxlen=_LOOK_BACK)
         self._closing = False
         self._writer = threading.Thread(target=self._write, name=f"{path.name} writer", daemon=True)
         self._writer.start()
@@ -105,7 +112,7 @@ class Database:
             raise
         return connection
 
-    def apply(self, change: Change[T]) -> asyncio.Future[T]:
+    def apply(self, change: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Have `change` made in the next transaction; the future holds what it returned, once that is committed.
 
         One that raises is undone, alone; for that the others may be called once more.
@@ -114,8 +121,8 @@ class Database:
         with self._gathered:
             if self._closing:
                 raise RuntimeError(f"{self.path} is closed")
-            self._pending.append((change, answer))
-            if len(self._pending) == 1:
+            self._pending.append((change, args, answer))
+            if len(self._pending) == self._enough:
                 self._gathered.notify()
         return answer
 
@@ -153,21 +160,25 @@ class Database:
             self._reader.close()
         self._connection.close()
 
-    def _next(self) -> list[_Pending[Any]]:
+    def _next(self) -> list[_Pending]:
         with self._gathered:
+            self._enough = 1
             while not self._pending and not self._closing:
                 self._gathered.wait()
-            if self._gather_s and not self._closing:
+            self._enough = max(self._sizes, default=1)
+            if self._gather_s and len(self._pending) < self._enough and not self._closing:
                 self._gathered.wait(self._gather_s)
+            self._enough = 0  # nobody waits here
             batch, self._pending = self._pending, []
+        self._sizes.append(len(batch))
         return batch
 
-    def _commit(self, batch: Sequence[_Pending[Any]]) -> list[_Outcome]:
+    def _commit(self, batch: Sequence[_Pending]) -> list[_Outcome]:
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                outcomes: list[_Outcome] = [(answer, change(connection), None) for change, answer in batch]
+                outcomes: list[_Outcome] = [(answer, change(connection, *args), None) for change, args, answer in batch]
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -176,12 +187,12 @@ class Database:
             return outcomes
         except BaseException as error:  # whatever it is, whoever waits for the change must hear of it
             if len(batch) == 1:
-                return [(batch[0][1], None, error)]
+                return [(batch[0][2], None, error)]
         # One of them is at fault: each for itself, so that the others do not suffer for it.
         return [outcome for one in batch for outcome in self._commit([one])]
 
 
-_Pending = tuple[Change[T], "asyncio.Future[T]"]
+_Pending = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any]"]
 _Outcome = tuple["asyncio.Future[Any]", Any, "BaseException | None"]
 
 

@@ -1,1 +1,1 @@
-"""Benchmarks: one question a file. `python -m benchmarks` runs all, `--json` prints one object for machines."""
+"""One question a file, with our answer and others' side by side; `python -m benchmarks --help` lists them."""

@@ -6,19 +6,46 @@ keeps that many under way until all are done. drms makes one export after the ot
 
 from __future__ import annotations
 
-import argparse
-import time
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.measure import local_service, print_table, report, run_subject
+from benchmarks import standins
+from benchmarks.measure import Bench, Facts, Span, Subject, figure
+from benchmarks.table import Row
 
-MODULE = "benchmarks.exports"
+__all__ = ["ask", "by_drms", "ours"]
+
 EXPORT_S = 1.0
+PENDING = 10
 EMAIL = "demo@example.com"
+
+
+def ask(bench: Bench) -> list[Row]:
+    """Ask both at services of their own kind of limits."""
+    count, export_s = bench.size(40, 3), EXPORT_S / 10 if bench.quick else EXPORT_S
+    ideal_s = export_s * -(-count // PENDING)
+    limits = ("--jsoc-export-time", str(export_s), "--jsoc-max-pending", str(PENDING))
+    with standins.local_service(*limits) as (_, base_url):
+        found = bench.by_turns(
+            {
+                "ours": Subject(ours, (base_url, count), rounds=1),
+                "drms": Subject(by_drms, (base_url, count), needs="drms", rounds=1),
+            }
+        )
+
+    def row(what: str, unit: str, of: Any) -> Row:
+        return Row(
+            question=f"{count} exports of {export_s:g} s, {PENDING} at once", what=what, unit=unit,
+            ours=figure(found["ours"], of), others={"drms, one by one": figure(found["drms"], of)},
+        )  # fmt: skip
+
+    return [
+        row("from the request to the files", "x ideal", lambda facts: facts["wall_s"] / ideal_s),
+        row("client CPU an export", "ms", lambda facts: 1000 * facts["cpu_s"] / count),
+        row("memory", "MB", "peak_mb"),
+    ]
 
 
 def record_sets(count: int) -> list[str]:
@@ -27,26 +54,21 @@ def record_sets(count: int) -> list[str]:
     return [f"hmi.v_45s[{start:%Y.%m.%d_%H:%M:%S}_TAI/10m]{{Dopplergram}}" for start in starts]
 
 
-def count_files(folder: str) -> int:
-    """How many there are in a folder, and those in it."""
-    return sum(1 for _ in Path(folder).rglob("*.fits"))
-
-
-async def ours(base_url: str, count: int) -> Mapping[str, Any]:
+async def ours(base_url: str, count: int) -> Facts:
     """All at once through `run`, one file at a time, as JSOC asks for."""
     from aurora_async import ExportQuery, Jsoc
 
     with TemporaryDirectory() as folder:
         async with Jsoc(base_url=base_url, email=EMAIL) as jsoc:
             await jsoc.info("hmi.v_45s")
-            started = time.perf_counter()
             queries = [ExportQuery(text, method="url", protocol="fits") for text in record_sets(count)]
-            async for outcome in jsoc.run(queries, at_once=count, folder=folder):
-                outcome.unwrap()
-            return {"exports_s": time.perf_counter() - started, "files": count_files(folder)}
+            with Span() as span:
+                async for outcome in jsoc.run(queries, at_once=count, folder=folder):
+                    outcome.unwrap()
+        return span.facts(files=_count_files(folder))
 
 
-async def official(base_url: str, count: int) -> Mapping[str, Any]:
+def by_drms(base_url: str, count: int) -> Facts:
     """The official client in the loop that its documentation shows."""
     import drms
 
@@ -65,47 +87,13 @@ async def official(base_url: str, count: int) -> Mapping[str, Any]:
     client.email = EMAIL
     client.info("hmi.v_45s")
     with TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        for text in record_sets(count):
-            export = client.export(text, method="url", protocol="fits")
-            export.wait(sleep=None)  # the seconds that the service asks for
-            export.download(folder)
-        return {"exports_s": time.perf_counter() - started, "files": count_files(folder)}
+        with Span() as span:
+            for text in record_sets(count):
+                export = client.export(text, method="url", protocol="fits")
+                export.wait(sleep=None)  # the seconds that the service asks for
+                export.download(folder)
+        return span.facts(files=_count_files(folder))
 
 
-def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
-    """Run the subjects against one service each; return the rows of the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--subject")
-    parser.add_argument("--base-url", default="")
-    parser.add_argument("--count", type=int, default=40)
-    parser.add_argument("--pending", type=int, default=10, help="how many pending exports the service takes")
-    parser.add_argument("--peers", action="store_true", help="also run the official client")
-    options = parser.parse_args(argv)
-    if options.subject:
-        work = {"ours": ours, "drms": official}[options.subject]
-        report(lambda: work(options.base_url, options.count))
-        return []
-    ideal_s = EXPORT_S * -(-options.count // options.pending)
-    rows = []
-    for subject in ["ours", *(["drms"] if options.peers else [])]:
-        limits = ("--jsoc-export-time", str(EXPORT_S), "--jsoc-max-pending", str(options.pending))
-        with local_service(*limits) as base_url:
-            facts = run_subject(MODULE, subject, "--base-url", base_url, "--count", str(options.count))
-        rows.append(
-            {
-                "client": subject,
-                "exports": options.count,
-                "files": facts["files"],
-                "seconds": facts["exports_s"],
-                "x ideal": facts["exports_s"] / ideal_s,
-                "s CPU": facts["cpu_s"],
-                "peak MB": facts["peak_mb"],
-            }
-        )
-    print_table(__doc__.splitlines()[0], rows)
-    return rows
-
-
-if __name__ == "__main__":
-    main()
+def _count_files(folder: str) -> int:
+    return sum(1 for _ in Path(folder).rglob("*.fits"))

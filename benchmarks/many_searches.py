@@ -1,117 +1,125 @@
-"""How long do many searches at once take, against the time that the service needs for one of them?
+"""How long do a thousand searches take at once, against the time that the service needs for the longest of them?
 
-The local service is told to take 2 s for each search; the ideal client ends after 2 s, whatever their number. Accepting
-a thousand takes the service itself a while, so the table also tells when it had the last one over, by its own clock.
-The queries are ten-minute ephemeris windows, made as requests (submit, look, fetch), each with ten records (6 kB).
+The ideal client ends when the service has the last one ready, whatever their number. The queries are ten-minute windows
+of ephemeris, made as requests (submit, look, fetch), each with ten records (6 kB). Two services: a stand-in that
+accepts faster than any client submits, and the local one, of whose own time to accept and run them the ideal knows
+nothing.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from benchmarks.measure import local_service, print_table, report, run_subject
+from benchmarks import standins
+from benchmarks.measure import Bench, Facts, Outcome, Span, Subject, figure
+from benchmarks.table import Row, Target
 
-MODULE = "benchmarks.many_searches"
+__all__ = ["ask", "ours", "pyaurorax", "windows"]
+
 SERVER_TIME_S = 2.0
+THREADS = 100
+FEW = 5
+
+
+def ask(bench: Bench) -> list[Row]:
+    """Ask for equal times, for a mix of them, and at the local service."""
+    count, took, mix = (20, "0.2", "0.05-0.4") if bench.quick else (1000, f"{SERVER_TIME_S:g}", "0.2-8")
+    few = bench.size(FEW, 2)
+    threads, serial = f"pyaurorax, {THREADS} threads", f"pyaurorax, one by one (of {few})"
+    with standins.searches() as origin:
+        base_url = f"{origin}/{took}"
+        equal = bench.by_turns(
+            {
+                "ours": Subject(ours, (base_url, count)),
+                threads: Subject(pyaurorax, (base_url, count, THREADS), needs="pyaurorax"),
+                serial: Subject(pyaurorax, (base_url, few, 1), needs="pyaurorax", rounds=1),
+            }
+        )
+        base_url = f"{origin}/{mix}"
+        mixed = bench.by_turns(
+            {
+                "ours": Subject(ours, (base_url, count)),
+                threads: Subject(pyaurorax, (base_url, count, THREADS), needs="pyaurorax", rounds=1),
+            }
+        )
+    with standins.local_service("--server-time", took) as (_, base_url):
+        local = bench.by_turns(
+            {
+                "ours": Subject(ours, (base_url, count, float(took))),
+                threads: Subject(pyaurorax, (base_url, count, THREADS, float(took)), needs="pyaurorax", rounds=1),
+            }
+        )
+
+    def times_ideal(facts: Facts) -> float:
+        return float(facts["wall_s"] / facts["ideal_s"] * (count / facts["count"] if facts["one_by_one"] else 1))
+
+    def row(what: str, unit: str, found: Mapping[str, Outcome], of: Any, target: Target | None = None) -> Row:
+        figures = {name: figure(outcome, of) for name, outcome in found.items()}
+        return Row(
+            question=f"{count:,} searches at once", what=what, unit=unit, ours=figures.pop("ours"), others=figures,
+            target=target,
+        )  # fmt: skip
+
+    return [
+        row(f"{took} s each", "x ideal", equal, times_ideal, Target("≤", 1.15)),
+        row(f"{mix.replace('-', ' to ')} s", "x ideal", mixed, times_ideal, Target("≤", 1.3)),
+        row(f"{took} s each, local service", "x ideal", local, times_ideal, Target("≤", 1.15)),
+        row("client CPU a search", "ms", equal, lambda facts: 1000 * facts["cpu_s"] / facts["count"], Target("≤", 2)),
+        row("looks a search", "", equal, lambda facts: facts["looks"] / facts["count"]),
+        row("memory", "MB", equal, "peak_mb"),
+    ]
 
 
 def windows(count: int) -> list[tuple[datetime, datetime]]:
     """Ten-minute windows of one day, from its start; more than a day's worth begins again a minute later."""
     day = datetime(2020, 1, 1)
-    starts = [day + timedelta(minutes=(10 * n) % 1430 + (10 * n) // 1430) for n in range(count)]
+    starts = [day + timedelta(minutes=(10 * n) % 1430 + (10 * n) // 1430 % 10) for n in range(count)]
     return [(start, start + timedelta(minutes=9)) for start in starts]
 
 
-async def ours(base_url: str, count: int) -> Mapping[str, Any]:
-    """All at once through `client.run`, records in memory."""
+async def ours(base_url: str, count: int, ideal_s: float = 0) -> Facts:
+    """All at once through `client.run`, records in memory; `ideal_s` where the service is not the stand-in."""
     from aurora_async import AuroraX, EphemerisQuery
 
     queries = [EphemerisQuery(start=start, end=end, platforms="swarma") for start, end in windows(count)]
-    looks = 0
-    first, last = None, None
-
-    def count_looks(event: Any) -> None:
-        nonlocal looks, first, last
-        if event.kind.value == "polled":
-            looks += 1
-        elif event.kind.value == "ready":
-            first = min(first or event.status.requested, event.status.requested)
-            last = max(last or event.status.completed, event.status.completed)
-
-    loop = asyncio.get_running_loop()
+    # What is imported only now, and the spacecraft-day, which the local service computes once.
+    async with AuroraX(base_url=base_url if ideal_s else f"{base_url.rpartition('/')[0]}/0") as client:
+        async for outcome in client.run(queries[:1]):
+            outcome.unwrap()
+    records = 0
     async with AuroraX(base_url=base_url) as client:
-        # The spacecraft-day is computed once, before the clock starts.
-        await client.ephemeris.search(EphemerisQuery(start="2020-01-01", end="2020-01-01", platforms="swarma"))
-        started = loop.time()
-        records = 0
-        with client.events.subscribe(count_looks):
+        with Span() as span:
             async for outcome in client.run(queries, at_once=count):
                 records += len(outcome.unwrap().records or [])
-        took_s = loop.time() - started
-        assert first is not None and last is not None
-        return {
-            "search_s": took_s,
-            "service_s": (last - first).total_seconds(),
-            "records": records,
-            "looks": looks,
-        }
+    assert records == 10 * count, records
+    return span.facts(count=count, one_by_one=False, **_told(base_url, ideal_s))
 
 
-async def pyaurorax(base_url: str, count: int, threads: int = 100) -> Mapping[str, Any]:
+def pyaurorax(base_url: str, count: int, threads: int, ideal_s: float = 0) -> Facts:
     """The official client, one blocking search a thread."""
-    import time
     from concurrent.futures import ThreadPoolExecutor
 
-    import pyaurorax as official
+    import pyaurorax
 
-    client = official.PyAuroraX(api_base_url=base_url, api_timeout=120, progress_bar_backend="standard")
+    first = base_url if ideal_s else f"{base_url.rpartition('/')[0]}/0"
+    client = pyaurorax.PyAuroraX(api_base_url=first, api_timeout=120, progress_bar_backend="standard")
     client.search.ephemeris.search(*windows(1)[0], platforms=["swarma"])
+    client = pyaurorax.PyAuroraX(api_base_url=base_url, api_timeout=120, progress_bar_backend="standard")
 
     def search(window: tuple[datetime, datetime]) -> int:
         return len(client.search.ephemeris.search(*window, platforms=["swarma"]).data)
 
-    started = time.perf_counter()
-    with ThreadPoolExecutor(threads) as pool:
+    with Span() as span, ThreadPoolExecutor(threads) as pool:
         records = sum(pool.map(search, windows(count)))
-    return {"search_s": time.perf_counter() - started, "service_s": None, "records": records, "looks": None}
+    assert records == 10 * count, records
+    return span.facts(count=count, one_by_one=threads == 1, **_told(base_url, ideal_s))
 
 
-def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
-    """Run the subjects against one service each; return the rows of the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--subject")
-    parser.add_argument("--base-url", default="")
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--peers", action="store_true", help="also run the official client")
-    options = parser.parse_args(argv)
-    if options.subject:
-        work = {"ours": ours, "pyaurorax": pyaurorax}[options.subject]
-        report(lambda: work(options.base_url, options.count))
-        return []
-    rows = []
-    for subject in ["ours", *(["pyaurorax"] if options.peers else [])]:
-        with local_service("--server-time", str(SERVER_TIME_S)) as base_url:
-            facts = run_subject(MODULE, subject, "--base-url", base_url, "--count", str(options.count))
-        rows.append(
-            {
-                "client": subject,
-                "searches": options.count,
-                "seconds": facts["search_s"],
-                "x ideal": facts["search_s"] / SERVER_TIME_S,
-                "x service": facts["search_s"] / facts["service_s"] if facts["service_s"] else "",
-                "ms CPU a search": 1000 * facts["cpu_s"] / options.count,
-                "looks a search": facts["looks"] / options.count if facts["looks"] else "",
-                "peak MB": facts["peak_mb"],
-                "records": facts["records"],
-            }
-        )
-    print_table(__doc__.splitlines()[0], rows)
-    return rows
-
-
-if __name__ == "__main__":
-    main()
+def _told(base_url: str, ideal_s: float) -> dict[str, float]:
+    """Return what the stand-in has to say; the local service does not count looks."""
+    if ideal_s:
+        return {"ideal_s": ideal_s, "looks": 0}
+    seen = standins.seen(base_url)
+    return {"ideal_s": max(one["waited_s"] for one in seen), "looks": sum(one["looks"] for one in seen)}

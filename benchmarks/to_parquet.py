@@ -1,94 +1,136 @@
-"""How fast does a result of a gigabyte become a table, and how much memory does that take?
+"""How fast does a JSON body become a Parquet file, and in how much memory?
 
-The service of `large_body` answers one ephemeris request. `json.loads + pandas` is what one writes without a library:
-the body in memory, its objects, a DataFrame, a file; it gets a smaller body, because it needs ten times its size.
+Ours writes columns while the body comes. The others take the body first, as they must: pyaurorax and pandas as its
+users do, the rest from a file. pyarrow reads JSON Lines alone, and DuckDB takes minutes for one large document: they
+are given lines, which the service does not send.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
+import shutil
 import tempfile
-import time
 import urllib.request
-import uuid
-from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import large_body
-from benchmarks.measure import print_table, report, run_subject
+from benchmarks import standins
+from benchmarks.body_to_disk import DATA
+from benchmarks.measure import Bench, Facts, Span, Subject, figure, watched_loop
+from benchmarks.table import Row, Target
 
-MODULE = "benchmarks.to_parquet"
-FORMATS = ("jsonl", "parquet", "csv")
-NAIVE = "json.loads + pandas"
-
-
-async def ours(base_url: str, format: str) -> Mapping[str, Any]:
-    """Download the result in one of our forms."""
-    return await large_body.ours(base_url, f"download {format}")
+__all__ = ["ask", "by_duckdb", "by_polars", "by_pyarrow", "ours", "pyaurorax"]
 
 
-async def naive(base_url: str) -> Mapping[str, Any]:
-    """The whole body, the whole list, the whole frame, one after the other."""
-    started = time.perf_counter()
-    records = _written_by_pandas(f"{base_url}/api/v1/ephemeris/requests/{uuid.uuid4()}/data")
-    took_s = time.perf_counter() - started
-    return {"took_s": took_s, "records": records, "blocked_ms": 1000 * took_s}
-
-
-def _written_by_pandas(url: str) -> int:
-    import pandas as pd
-
-    with urllib.request.urlopen(url) as answer:
-        records = json.loads(answer.read())["result"]
-    frame = pd.json_normalize(records)
-    frame["epoch"] = pd.to_datetime(frame["epoch"], utc=True)
-    with tempfile.TemporaryDirectory() as folder:
-        frame.to_parquet(Path(folder) / "out")
-    return len(frame)
-
-
-def main(argv: list[str] | None = None) -> list[dict[str, Any]]:
-    """Run the subjects, each against a service with a body of its size; return the rows of the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--subject")
-    parser.add_argument("--base-url", default="")
-    parser.add_argument("--megabytes", type=int, default=1000)
-    parser.add_argument("--naive-megabytes", type=int, default=200)
-    options = parser.parse_args(argv)
-    if options.subject:
-        base_url, subject = options.base_url, options.subject
-        report(lambda: naive(base_url) if subject == NAIVE else ours(base_url, subject))
-        return []
-    rows = []
-    for subject in (*FORMATS, NAIVE):
-        megabytes = options.naive_megabytes if subject == NAIVE else options.megabytes
-        command = [sys.executable, "-m", large_body.MODULE, "--subject", "serve", "--megabytes", str(megabytes)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout is not None
-            base_url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
-            try:
-                facts = run_subject(MODULE, subject, "--base-url", base_url)
-            finally:
-                server.terminate()
-        rows.append(
+def ask(bench: Bench) -> list[Row]:
+    """Ask for the pace and for memory."""
+    size, smaller = bench.size(500_000_000, 3_000_000), bench.size(100_000_000, 2_000_000)
+    with standins.bodies() as origin:
+        base_url = f"{origin}/plain/{size}"
+        found = bench.by_turns(
             {
-                "subject": subject,
-                "MB": megabytes,
-                "seconds": facts["took_s"],
-                "MB/s": megabytes / facts["took_s"],
-                "MB/s of CPU": megabytes / facts["cpu_s"],
-                "peak MB": facts["peak_mb"],
-                "loop blocked ms": facts["blocked_ms"],
-                "records": facts["records"],
+                "ours": Subject(ours, (base_url,)),
+                f"pyaurorax, pandas ({smaller / 1e6:g} MB)": Subject(
+                    pyaurorax, (f"{origin}/plain/{smaller}",), needs="pyaurorax"
+                ),
+                "polars": Subject(by_polars, (base_url,), needs="tables"),
+                "DuckDB, of lines": Subject(by_duckdb, (f"{origin}/lines/{size}",), needs="tables"),
+                "pyarrow, of lines": Subject(by_pyarrow, (f"{origin}/lines/{size}",), needs="tables"),
             }
         )
-    print_table(__doc__.splitlines()[0], rows)
-    return rows
+
+    def row(what: str, unit: str, of: Any, target: Target, others: bool = True, worst: bool = False) -> Row:
+        return Row(
+            question=f"JSON to Parquet, {size / 1e6:g} MB", what=what, unit=unit,
+            ours=figure(found["ours"], of, worst=worst),
+            others={name: figure(found[name], of) for name in found if others and name != "ours"}, target=target,
+            more_is_better=unit == "MB/s",
+        )  # fmt: skip
+
+    return [
+        row("pace", "MB/s", lambda facts: facts["megabytes"] / facts["wall_s"], Target("≥", 110)),
+        row("memory", "MB", "peak_mb", Target("≤", 150)),
+        row("loop blocked, at the longest", "ms", "lag_ms", Target("≤", 20), others=False, worst=True),
+    ]
 
 
-if __name__ == "__main__":
-    main()
+async def ours(base_url: str) -> Facts:
+    """Download the result as Parquet."""
+    from aurora_async import AuroraX, EphemerisQuery
+
+    query = EphemerisQuery(start="2019-01-01", end="2019-01-31", programs="swarm")
+    async with AuroraX(base_url=base_url) as client:
+        request = await client.ephemeris.submit(query)
+        status = await request.wait()
+        with tempfile.TemporaryDirectory() as folder, watched_loop() as lag, Span() as span:
+            saved = await request.download(Path(folder) / "out.parquet", format="parquet")
+        assert saved.records == status.records
+        return span.facts(megabytes=(status.result_bytes or 0) / 1e6, lag_ms=lag.longest_ms)
+
+
+def pyaurorax(base_url: str) -> Facts:
+    """All records, one row each, then a frame, then the file."""
+    import pandas as pd
+    import pyaurorax
+
+    client = pyaurorax.PyAuroraX(api_base_url=base_url, api_timeout=600, progress_bar_backend="standard")
+    search = client.search.ephemeris.search(
+        datetime(2019, 1, 1), datetime(2019, 1, 31), programs=["swarm"], return_immediately=True
+    )
+    search.wait()
+    with tempfile.TemporaryDirectory() as folder, Span() as span:
+        search.get_data()
+        rows = [
+            {
+                "platform": record.data_source.platform,
+                "epoch": record.epoch,
+                **{
+                    f"{name}_{axis}": getattr(getattr(record, name), axis)
+                    for name in ("location_geo", "location_gsm", "nbtrace", "sbtrace")
+                    for axis in ("lat", "lon")
+                },
+                **record.metadata,
+            }
+            for record in search.data
+        ]
+        pd.DataFrame(rows).to_parquet(Path(folder) / "out.parquet")
+    return span.facts(megabytes=search.status["search_result"]["file_size"] / 1e6)
+
+
+def by_polars(base_url: str) -> Facts:
+    """The body in a file, then all of it in a frame."""
+    import polars as pl
+
+    with tempfile.TemporaryDirectory() as folder, Span() as span:
+        size = _taken(base_url, path := Path(folder) / "body.json")
+        pl.read_json(path).explode("result").unnest("result").write_parquet(Path(folder) / "out.parquet")
+    return span.facts(megabytes=size / 1e6)
+
+
+def by_duckdb(base_url: str) -> Facts:
+    """Lines in a file, then one statement."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory() as folder, Span() as span:
+        size = _taken(base_url, path := Path(folder) / "body.jsonl")
+        read = f"read_json('{path}', format = 'newline_delimited')"
+        duckdb.sql(f"COPY (SELECT * FROM {read}) TO '{folder}/out.parquet' (FORMAT parquet)")
+    return span.facts(megabytes=size / 1e6)
+
+
+def by_pyarrow(base_url: str) -> Facts:
+    """Lines in a file, then all of them in a table."""
+    import pyarrow.json
+    import pyarrow.parquet
+
+    with tempfile.TemporaryDirectory() as folder, Span() as span:
+        size = _taken(base_url, path := Path(folder) / "body.jsonl")
+        options = pyarrow.json.ReadOptions(block_size=16 << 20)
+        pyarrow.parquet.write_table(pyarrow.json.read_json(path, options), Path(folder) / "out.parquet")
+    return span.facts(megabytes=size / 1e6)
+
+
+def _taken(base_url: str, path: Path) -> int:
+    with urllib.request.urlopen(f"{base_url}/{DATA}") as answer, path.open("wb") as file:
+        shutil.copyfileobj(answer, file, 1 << 20)
+    return path.stat().st_size

@@ -60,6 +60,13 @@ async def test_what_has_gathered_shares_one_transaction(tmp_path: Path) -> None:
         assert numbers(base) == list(range(2000))
 
 
+async def test_who_writes_alone_waits_for_nobody(tmp_path: Path) -> None:
+    """Changes are gathered only where several come at a time."""
+    async with opened(tmp_path / "x.sqlite", gather_s=3600) as base:
+        for number in range(50):
+            assert await base.apply(adding(number)) == number
+
+
 async def test_a_change_that_fails_is_undone_alone_and_told_to_its_caller(tmp_path: Path) -> None:
     """Also when it had changed something before, and whatever it raised."""
 

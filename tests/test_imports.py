@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
 import os
 import subprocess
@@ -56,10 +58,41 @@ def test_importing_the_package_imports_no_local_service(after_import: dict[str, 
     assert [name for name in after_import["modules"] if name.startswith("aurora_async.server")] == []
 
 
-def test_a_part_alone_costs_no_more_than_the_part() -> None:
-    """Every run of pytest loads the plugin, and every `--help` the command line: neither needs a client."""
-    code = "import sys, aurora_async, aurora_async.errors; print('aiohttp' in sys.modules, 'msgspec' in sys.modules)"
-    assert printed_by(code) == "False False"
+@pytest.mark.parametrize(
+    ("code", "spared"),
+    [
+        ("import aurora_async, aurora_async.errors", {"asyncio", "aiohttp", "attr", "msgspec"}),
+        ("from aurora_async import TimeRange, Config", {"aiohttp", "aurora_async.engine"}),
+        ("from aurora_async import AuroraX", {"aurora_async.jsoc", "aurora_async.imap", "aurora_async.display"}),
+        ("from aurora_async import Imap", {"aurora_async.aurorax", "aurora_async.jsoc", "aurora_async.engine.cluster"}),
+        ("from aurora_async import sync", {"asyncio", "aiohttp", "aurora_async.engine"}),
+        ("from aurora_async.sync import Jsoc", {"aurora_async.aurorax", "aurora_async.imap"}),
+        (
+            "from aurora_async.cli.commands import main",
+            {"aiohttp", "rich", "aurora_async.engine", "aurora_async.transfer"},
+        ),
+    ],
+)
+def test_a_part_alone_costs_no_more_than_the_part(code: str, spared: set[str]) -> None:
+    """Every run of pytest loads the plugin, every `--help` the command line, and few scripts ask two services."""
+    assert spared.isdisjoint(printed_by(f"{code}\nimport sys; print(*sys.modules)").split())
+
+
+@pytest.mark.parametrize("package", ["aurora_async", "aurora_async.sync"])
+def test_what_type_checkers_see_is_what_there_is(package: str) -> None:
+    """The names stand there twice: as imports for those who only read, and in a table for those who run."""
+    path = ROOT.joinpath(*package.split("."))
+    source = path / "_exports.py" if (path / "_exports.py").exists() else path / "__init__.py"
+    shown = {
+        alias.name: node.module
+        for node in ast.walk(ast.parse(source.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module not in ("typing", "aurora_async._lazy")
+        for alias in node.names
+    }
+    offered = importlib.import_module(package)
+    assert offered.__all__ == sorted(shown)
+    for name, module in shown.items():
+        assert getattr(offered, name) is getattr(importlib.import_module(str(module)), name)
 
 
 def test_importing_the_package_leaves_logging_alone(after_import: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class SearchDesk:
 
     def read(self, kind: str, document: Mapping[str, Any]) -> Query:
         """Return the query that a document asks."""
-        return decode_query(dict(document), KINDS[kind])
+        return _read(kind, msgspec.json.encode(document))
 
     def service(self, kind: str) -> Service[Any]:
         """Return the kind of request."""
@@ -167,6 +168,12 @@ async def _records_of(part: Path) -> AsyncGenerator[list[msgspec.Raw], None]:
     async with aiofiles.open(part, "rb") as file:
         while lines := await file.readlines(_LINES_BYTES):
             yield [msgspec.Raw(line.rstrip(b"\n")) for line in lines]
+
+
+# A query is read when it is submitted and when its result is collected, which often is soon.
+@lru_cache(maxsize=256)
+def _read(kind: str, document: bytes) -> Query:
+    return decode_query(msgspec.json.decode(document), KINDS[kind])
 
 
 def _piece(whole: Planned, query: Query, place: int) -> Planned:

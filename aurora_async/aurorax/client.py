@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -24,16 +24,18 @@ from aurora_async.aurorax.plans import Plan, PlannedSearch, searches_of, shown_w
 from aurora_async.aurorax.searches import ResponseFormat, Searches, encode_format
 from aurora_async.aurorax.sources import Sources
 from aurora_async.aurorax.splitting import Window
+from aurora_async.aurorax.windowed import WindowedResult
 from aurora_async.aurorax.wire import KINDS, decode_answer, kind_of
 from aurora_async.config import Config
-from aurora_async.engine import BatchFolder, Run
+from aurora_async.engine import BatchFolder, Request, Run, Service
 from aurora_async.engine.batch import Batch, Collecting, Collector
 from aurora_async.engine.client import ServiceClient
 from aurora_async.engine.cluster import ClusterLike, check_cluster, on_cluster
 from aurora_async.engine.deadline import Deadline
-from aurora_async.engine.manager import Work
+from aurora_async.engine.manager import Later, Work
 from aurora_async.engine.remote import check_address
 from aurora_async.engine.split import check_window
+from aurora_async.engine.waiting import Waiting
 from aurora_async.errors import BadRequest, InvalidInput, MalformedAnswer, Unauthorized
 from aurora_async.http import Answer, shown_url
 from aurora_async.times import parse_wire, to_wire
@@ -159,22 +161,38 @@ class AuroraX(ServiceClient):
         if window is not None and window != "auto":
             check_window(window)
 
-        async def search(index: int, query: Query, work: Work) -> None:
-            kind = kind_of(query)
-            searches = _SEARCHES[kind.name](self._open_engine, kind, synchronous=self._synchronous)
-            deadline = Deadline(deadline_s)
-            if target is None:
-                answer = await searches.answer(query, response_format, window, deadline)
-                work.request_id = answer.request_id
-                work.records = await answer.collect(deadline)
-                return
-            path = _path_inside(target, names(index, query), taken)
-            await ensure_writable(path)
-            answer = await searches.answer(query, response_format, window, deadline)
-            work.request_id = answer.request_id
-            work.saved = await answer.save(path, format, True, deadline)
+        never = Deadline(None)
+        searches = {name: kind(engine, KINDS[name], synchronous=self._synchronous) for name, kind in _SEARCHES.items()}
+        services: dict[str, Service[Any]] = {}
+        paths: dict[int, Path] = {}
 
-        return Run(queries, search, at_once=at_once, start=engine.start)
+        async def begin(index: int, query: Query, work: Work) -> Waiting | Callable[[], Awaitable[None]] | None:
+            name = kind_of(query).name
+            kind = searches[name]
+            service = services.get(name) or services.setdefault(name, kind.service(response_format))
+            deadline = never if deadline_s is None else Deadline(deadline_s)
+            if target is not None:
+                path = paths[index] = _path_inside(target, names(index, query), taken)
+                await ensure_writable(path)
+            asked = await kind.begin(service, query, response_format, window, deadline)
+            work.request_id = asked.request_id
+            return asked if isinstance(asked, Waiting) else partial(collect, index, work, asked, deadline)
+
+        async def finish(index: int, query: Query, work: Work, ready: Waiting) -> None:
+            request = searches[kind_of(query).name].handle(ready.request_id, query, response_format)
+            assert ready.status is not None
+            request.knows(ready.status)
+            await collect(index, work, request, ready.deadline)
+
+        async def collect(
+            index: int, work: Work, answer: Request[Any] | WindowedResult[Any], deadline: Deadline
+        ) -> None:
+            if target is None:
+                work.records = await answer.collect(deadline)
+            else:
+                work.saved = await answer.save(paths.pop(index), format, True, deadline)
+
+        return Run(queries, begin, at_once=at_once, start=engine.start, later=Later(engine, finish))
 
     def batch(
         self,

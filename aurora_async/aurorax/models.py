@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +17,7 @@ import attrs
 from aurora_async.aurorax.filters import MetadataFilter, plain_number
 from aurora_async.errors import InvalidInput, InvalidQuery
 from aurora_async.times import TimeLike, end_of, start_of, to_wire
+from aurora_async.transfer.decoding import as_utc, block_wise, light
 from aurora_async.transfer.tables import table
 
 __all__ = [
@@ -163,7 +164,7 @@ class EventsBlock(CriteriaBlock):
     programs: tuple[str, ...] = attrs.field(default=("events",), converter=_as_texts, validator=_check_texts)
 
 
-@attrs.frozen
+@light
 class Location:
     """A point in degrees, `lat` -90 to 90, `lon` -180 to 360; both None where there is none (an open field line)."""
 
@@ -180,6 +181,19 @@ if TYPE_CHECKING:
     _Place = Location
 else:
     _Place = Location | None  # what the decoder lets through; the record then has a location without coordinates
+
+_NOWHERE = Location(None, None)
+
+
+def _as_place(place: Location | None) -> Location:
+    return _NOWHERE if place is None else place
+
+
+def _as_places(places: list[Location | None]) -> list[Location] | None:
+    return None if all(places) else list(map(_as_place, places))
+
+
+block_wise(_as_place, _as_places)
 
 
 def east_or_west(lon: Any) -> Any:
@@ -472,10 +486,7 @@ def check_distance(field: str, limit: object) -> None:
 def make_aware(record: object, *names: str) -> None:
     """Say of the service's bare timestamps what they are: UTC. (The JSON decoder cannot.)"""
     for name in names:
-        moment = getattr(record, name)
-        if isinstance(moment, datetime) and moment.tzinfo is not UTC:
-            aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else start_of(moment, name)
-            object.__setattr__(record, name, aware)
+        object.__setattr__(record, name, as_utc(getattr(record, name)))
 
 
 def _minutes(start: datetime, end: datetime) -> str:
@@ -556,7 +567,7 @@ class DataSourceStatistics:
     brief=("identifier", "program", "platform", "instrument_type", "source_type", "display_name"),
     shown=("identifier", "program", "platform", "instrument_type", "source_type", "display_name"),
 )
-@attrs.frozen(kw_only=True)
+@light(kw_only=True)
 class DataSource:
     """A spacecraft, ground instrument or event list; fields outside the asked level of detail are None."""
 
@@ -582,22 +593,19 @@ class DataSource:
     omit=("generated_e1_ephemeris_query", "generated_e2_ephemeris_query"),
     units={"min_distance": "km", "max_distance": "km"},
 )
-@attrs.frozen(kw_only=True)
+@light(kw_only=True)
 class PairConjunction:
     """The conjunction of two data sources that is part of a larger one. Distances in km."""
 
     conjunction_type: str
-    start: datetime
-    end: datetime
+    start: datetime = attrs.field(converter=as_utc)
+    end: datetime = attrs.field(converter=as_utc)
     min_distance: float
     max_distance: float
     e1_source: DataSource
     e2_source: DataSource
     generated_e1_ephemeris_query: dict[str, Any] | None = None
     generated_e2_ephemeris_query: dict[str, Any] | None = None
-
-    def __attrs_post_init__(self) -> None:
-        make_aware(self, "start", "end")
 
     def __repr__(self) -> str:
         return _conjunction_repr(self, (self.e1_source, self.e2_source))
@@ -610,7 +618,7 @@ class PairConjunction:
     shown=("start", "end", "conjunction_type", "program", "platform", "min_distance", "max_distance"),
     units={"min_distance": "km", "max_distance": "km"},
 )
-@attrs.frozen(kw_only=True)
+@light(kw_only=True)
 class Conjunction:
     """A time range in which one data source of every block stayed within the limits. Distances in km.
 
@@ -619,17 +627,14 @@ class Conjunction:
     """
 
     conjunction_type: str
-    start: datetime
-    end: datetime
+    start: datetime = attrs.field(converter=as_utc)
+    end: datetime = attrs.field(converter=as_utc)
     data_sources: list[DataSource]
     min_distance: float
     max_distance: float
-    closest_epoch: datetime
-    farthest_epoch: datetime
+    closest_epoch: datetime = attrs.field(converter=as_utc)
+    farthest_epoch: datetime = attrs.field(converter=as_utc)
     events: list[PairConjunction]
-
-    def __attrs_post_init__(self) -> None:
-        make_aware(self, "start", "end", "closest_epoch", "farthest_epoch")
 
     def __repr__(self) -> str:
         return _conjunction_repr(self, self.data_sources)
@@ -647,7 +652,7 @@ def _conjunction_repr(one: Conjunction | PairConjunction, sources: Iterable[Data
     shown=("epoch", "program", "platform", "instrument_type", "location_geo_lat", "location_geo_lon", "nbtrace_lat",
            "nbtrace_lon", "sbtrace_lat", "sbtrace_lon"),
 )  # fmt: skip
-@attrs.frozen(kw_only=True)
+@light(kw_only=True)
 class Ephemeris:
     """Where one data source was at one minute.
 
@@ -656,19 +661,12 @@ class Ephemeris:
     """
 
     data_source: DataSource
-    epoch: datetime
-    location_geo: _Place
-    location_gsm: _Place
-    nbtrace: _Place
-    sbtrace: _Place
+    epoch: datetime = attrs.field(converter=as_utc)
+    location_geo: _Place = attrs.field(converter=_as_place)
+    location_gsm: _Place = attrs.field(converter=_as_place)
+    nbtrace: _Place = attrs.field(converter=_as_place)
+    sbtrace: _Place = attrs.field(converter=_as_place)
     metadata: dict[str, Any] | None = None
-
-    def __attrs_post_init__(self) -> None:
-        make_aware(self, "epoch")
-        if None in (self.location_geo, self.location_gsm, self.nbtrace, self.sbtrace):
-            for name in ("location_geo", "location_gsm", "nbtrace", "sbtrace"):
-                if getattr(self, name) is None:
-                    object.__setattr__(self, name, Location(None, None))
 
     def __repr__(self) -> str:
         places = f"at {_degrees(self.location_geo)}, nbtrace {_degrees(self.nbtrace)}, sbtrace {_degrees(self.sbtrace)}"
@@ -680,19 +678,16 @@ class Ephemeris:
     partition={"program": "data_source.program", "platform": "data_source.platform", "date": "start"},
     shown=("start", "end", "data_product_type", "program", "platform", "instrument_type", "url"),
 )
-@attrs.frozen(kw_only=True)
+@light(kw_only=True)
 class DataProduct:
     """One keogram, montage, movie or plot: what it shows (`start` to `end`), and the `url` of the file."""
 
     data_source: DataSource
     data_product_type: str
-    start: datetime
-    end: datetime
+    start: datetime = attrs.field(converter=as_utc)
+    end: datetime = attrs.field(converter=as_utc)
     url: str
     metadata: dict[str, Any] | None = None
-
-    def __attrs_post_init__(self) -> None:
-        make_aware(self, "start", "end")
 
     def __repr__(self) -> str:
         names = _names(self.data_source)

@@ -6,8 +6,9 @@ import logging
 import re
 import uuid
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, cast, get_args, overload
 from urllib.parse import quote
@@ -34,6 +35,7 @@ from aurora_async.engine import Engine, LogEntry, Output, Request, RequestId, Re
 from aurora_async.engine.collect import RecordKind, Result, file_in
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.events import EventKind
+from aurora_async.engine.waiting import Waiting
 from aurora_async.errors import (
     AuroraError,
     BadRequest,
@@ -166,9 +168,7 @@ class _SearchService:
 
     def outputs(self, status: RequestStatus) -> Sequence[Output]:
         target = f"{self._path(status.request_id)}/data"
-        about = {}
-        with suppress(MalformedAnswer):  # a status without a query is one all the same
-            about["query"] = msgspec.json.encode(status_query(status.raw, target)).decode()
+        about = _About(partial(_told_query, status, target))
         output = Output(name="data", target=target, records=status.records, size_bytes=status.result_bytes, about=about)
         if self.response_format is not None:
             output = attrs.evolve(output, method="POST", body=self.response_format)
@@ -176,6 +176,33 @@ class _SearchService:
 
     def _path(self, request_id: RequestId) -> str:
         return _path(self.kind, request_id)
+
+
+class _About(Mapping[str, str]):
+    """What a file may say of its records, put together only when one is written: most results are just read."""
+
+    def __init__(self, facts: Callable[[], dict[str, str]]) -> None:
+        self._facts = facts
+
+    def __getitem__(self, name: str) -> str:
+        return self._facts()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._facts())
+
+    def __len__(self) -> int:
+        return len(self._facts())
+
+
+def _own_query(query: Query | None) -> dict[str, str]:
+    return {} if query is None else {"query": msgspec.json.encode(query_document(query)).decode()}
+
+
+def _told_query(status: RequestStatus, target: str) -> dict[str, str]:
+    try:
+        return {"query": msgspec.json.encode(status_query(status.raw, target)).decode()}
+    except MalformedAnswer:  # a status without a query is one all the same
+        return {}
 
 
 def _path(kind: Kind, request_id: RequestId) -> str:
@@ -514,18 +541,33 @@ class Searches(Generic[QueryT, RecordT]):
 
         return Result(self._engine.session, [output], self.record_kind(response_format, query), tell, request_id=None)
 
-    async def answer(
-        self, query: QueryT, response_format: ResponseFormat | None, window: Window | None, deadline: Deadline
-    ) -> Request[RecordT] | WindowedResult[RecordT]:
-        """Submit `query`, in windows where that is asked for or needed: to be collected, saved, or read in blocks."""
+    async def begin(
+        self,
+        service: Service[QueryT],
+        query: QueryT,
+        response_format: ResponseFormat | None,
+        window: Window | None,
+        deadline: Deadline,
+    ) -> Waiting | WindowedResult[RecordT]:
+        """Submit `query`, to be waited for without a task; or return its windows where it is cut into such.
+
+        `service` is that for `response_format`, one for all the queries of a run.
+        """
         split = await self._split(query, response_format, window, deadline)
-        return await self._asked(query, split, response_format, deadline)
+        if split is not None:
+            return self._windowed(query, split, response_format)
+        return Waiting(service, await self._engine.submit(service, query, deadline), query, deadline)
 
     async def _asked(
         self, query: QueryT, split: Split[QueryT] | None, response_format: ResponseFormat | None, deadline: Deadline
     ) -> Request[RecordT] | WindowedResult[RecordT]:
         if split is None:
             return await self.submit_until(query, response_format, deadline)
+        return self._windowed(query, split, response_format)
+
+    def _windowed(
+        self, query: QueryT, split: Split[QueryT], response_format: ResponseFormat | None
+    ) -> WindowedResult[RecordT]:
         service = self.service(split.asked_format)
         return WindowedResult(self._engine, service, split, self.record_kind(response_format, query))
 
@@ -550,7 +592,7 @@ class Searches(Generic[QueryT, RecordT]):
         return self.handle(request_id, query, response_format)
 
     def record_kind(self, response_format: ResponseFormat | None, query: QueryT | None = None) -> RecordKind[RecordT]:
-        about = {} if query is None else {"query": msgspec.json.encode(query_document(query)).decode()}
+        about = _About(partial(_own_query, query))
         places = len(query.blocks) if isinstance(query, ConjunctionQuery) else None
         record_type = self._kind.record_type
         if response_format is None:

@@ -93,6 +93,8 @@ def windows(query: QueryT, window: timedelta | None = None) -> list[QueryT]:
 
 def _side_by_side(query: EphemerisQuery, window: timedelta) -> list[EphemerisQuery]:
     cuts = seams(query.start, query.end, window)
+    if not cuts:
+        return [query]
     starts, ends = [query.start, *cuts], [*(cut - _SECOND for cut in cuts), query.end]
     return [attrs.evolve(query, start=start, end=end) for start, end in zip(starts, ends, strict=True)]
 

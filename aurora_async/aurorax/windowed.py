@@ -20,6 +20,7 @@ from aurora_async.errors import AuroraError
 from aurora_async.http import shown_url
 from aurora_async.times import to_wire
 from aurora_async.transfer import Format, Saved, download, parse
+from aurora_async.transfer.decoding import decoder
 from aurora_async.transfer.tables import Records
 
 __all__ = ["WindowedResult"]
@@ -48,7 +49,7 @@ class WindowedResult(Generic[RecordT]):
     async def blocks(self, deadline: Deadline) -> AsyncGenerator[list[RecordT], None]:
         """Yield the records in lists, each as soon as it is there."""
         kind: Any = self._kind.record_type
-        decode = msgspec.json.Decoder(list if kind is None else list[kind]).decode
+        decode = decoder(kind)
         async with aclosing(self._split.records(self._parts(deadline))) as found:
             async for pieces in found:
                 text = b"[" + b",".join(pieces) + b"]"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from itertools import combinations
 from typing import Any, TypeVar
@@ -542,4 +542,6 @@ def _phase(status: _Status) -> tuple[Phase, str]:
 
 def _aware(moment: datetime | None) -> datetime | None:
     """Until 2022 the service's timestamps ended in Z, since then they are bare; they are UTC either way."""
-    return None if moment is None else start_of(moment, "timestamp")
+    if moment is not None:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else start_of(moment, "timestamp")
+    return None

@@ -39,6 +39,7 @@ from aurora_async.errors import (
 )
 from aurora_async.http import Session, shown_url
 from aurora_async.transfer import Fetched, Fetcher, FetchOptions, FetchOutcome, File
+from aurora_async.transfer.decoding import converted
 from aurora_async.transfer.fetch import Exists
 from aurora_async.transfer.outcomes import FileOutcome
 
@@ -161,7 +162,7 @@ async def _products_in(file: str) -> list[DataProduct]:
     async with aclosing(documents(file)) as read:
         async for document in read:
             try:
-                found.append(msgspec.convert(document, DataProduct))
+                found.append(converted(document, DataProduct))
             except msgspec.ValidationError as error:
                 raise InvalidInput(f"{file}: records[{len(found)}]", f"is not a data product: {error}") from None
     return found

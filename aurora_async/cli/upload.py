@@ -24,6 +24,7 @@ from aurora_async.display import numbers
 from aurora_async.display.terminal import is_live
 from aurora_async.errors import IncompleteBody, InvalidInput, MalformedAnswer
 from aurora_async.transfer.cutter import RecordCutter
+from aurora_async.transfer.decoding import converted
 
 __all__ = ["documents", "upload"]
 
@@ -82,7 +83,7 @@ async def _records(file: str, kind: str, source: int) -> AsyncGenerator[Any, Non
     async with aclosing(documents(file)) as found:
         async for document in found:
             try:
-                yield msgspec.convert(_with_source(document, source), record_type)
+                yield converted(_with_source(document, source), record_type)
             except msgspec.ValidationError as error:
                 raise InvalidInput(f"{file}: records[{number}]", str(error)) from None
             number += 1

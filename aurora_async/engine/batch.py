@@ -483,7 +483,7 @@ class Batch:
         is_named = not is_fresh and await place.size(entry.path) == entry.bytes
         if not is_named or await place.sha256(entry.path) != entry.sha256:
             staged = _staged(entry, self._format_of(entry))
-            if await place.sha256(staged) != entry.sha256 or not await place.publish(staged, entry.path):
+            if not await place.publish(staged, entry.path, entry.sha256):
                 return False
         if (dataset := self._facts.get("dataset")) is not None and entry.parent is None:
             # Before the journal says done: a crash in between adds it once more, in its own place.

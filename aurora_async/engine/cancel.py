@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
@@ -10,6 +9,7 @@ import anyio
 import anyio.abc
 
 from aurora_async.engine.protocol import RequestId, Service
+from aurora_async.engine.workers import Workers
 from aurora_async.errors import AuroraError
 
 __all__ = ["Canceller", "outlast"]
@@ -29,9 +29,8 @@ class Canceller:
     """
 
     def __init__(self, tasks: anyio.abc.TaskGroup, cancel_s: float) -> None:
-        self._tasks = tasks
+        self._workers = Workers(tasks, self._cancel, "cancel requests", most=_AT_ONCE)
         self._cancel_s = cancel_s
-        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._pending: dict[RequestId, anyio.Event] = {}
         self._given_up = 0
         self._answered_at = 0.0
@@ -43,19 +42,19 @@ class Canceller:
         if not self._pending:
             self._answered_at = anyio.current_time()
         ended = self._pending[request_id] = anyio.Event()
-        self._tasks.start_soon(self._cancel, service, request_id, sure, ended, name=f"cancel {request_id}")
+        self._workers.put((service, request_id, sure))
         return ended
 
-    async def _cancel(self, service: Service[Any], request_id: RequestId, sure: bool, ended: anyio.Event) -> None:
+    async def _cancel(self, order: tuple[Service[Any], RequestId, bool]) -> None:
+        service, request_id, sure = order
         try:
             with anyio.CancelScope(shield=True):
-                async with self._slots:
-                    if anyio.current_time() - self._answered_at <= self._cancel_s:
-                        await self._try(service, request_id, sure)
-                    else:
-                        self._given_up += 1
+                if anyio.current_time() - self._answered_at <= self._cancel_s:
+                    await self._try(service, request_id, sure)
+                else:
+                    self._given_up += 1
         finally:
-            del self._pending[request_id]
+            ended = self._pending.pop(request_id)
             if not self._pending and self._given_up:
                 logger.warning("%d requests were not cancelled and go on on the service", self._given_up)
                 self._given_up = 0

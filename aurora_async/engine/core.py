@@ -12,9 +12,10 @@ from aurora_async.engine.cancel import Canceller, outlast
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.events import Event, EventKind, Events
 from aurora_async.engine.poller import Poller
-from aurora_async.engine.protocol import Labelled, Named, RequestId, Service
+from aurora_async.engine.protocol import Labelled, Named, Phase, RequestId, RequestStatus, Service
 from aurora_async.engine.room import Room
 from aurora_async.engine.submission import Submission
+from aurora_async.engine.workers import Workers
 from aurora_async.errors import AuroraError, ClientClosed
 from aurora_async.http import Session
 
@@ -42,7 +43,9 @@ class Engine:
         # Some control connections stay free, so that looks which hang never keep a submission waiting.
         looks = max(1, config.limits.control_connections * 3 // 4)
         self.poller = Poller(tasks, config.polling, at_once=looks)
-        self._cleaning = cleaning
+        # In tasks of the client's own, which shield themselves: neither the caller nor a scope around the client cuts a
+        # submission in the middle.
+        self._submitters = Workers(cleaning, Submission.run, "submit")
         self._submissions: set[Submission] = set()
         self._rooms: dict[str, Room] = {}
         self._waits: dict[object, Callable[[], object]] = {}
@@ -54,8 +57,7 @@ class Engine:
         submission = Submission(service, query, deadline, self.session, self.canceller, self.room(service))
         chosen = submission.request_id
         self._submissions.add(submission)
-        # It shields itself, so that neither the caller nor a scope around the client cuts it in the middle.
-        self._cleaning.start_soon(submission.run, name=f"submit {chosen}")
+        self._submitters.put(submission)
         try:
             await submission.ended.wait()
         except GeneratorExit:
@@ -83,6 +85,18 @@ class Engine:
         if self.events.heard:
             label = service.label(request_id) if isinstance(service, Labelled) else ""
             self.events.emit(Event(kind=kind, service=service.name, request_id=request_id, label=label, **facts))
+
+    def saw(
+        self, service: Named, request_id: RequestId, query: Any, before: RequestStatus | None, status: RequestStatus
+    ) -> None:
+        """Note what was seen of a request, and tell what is new."""
+        phase_before = None if before is None else before.phase
+        if status.phase.is_final and (phase_before is None or not phase_before.is_final):
+            self.room(service).freed()
+        if self.events.heard:
+            self.emit(EventKind.POLLED, service, request_id, query=query, status=status)
+            if status.phase is Phase.RUNNING and phase_before is not Phase.RUNNING:
+                self.emit(EventKind.RUNNING, service, request_id, query=query, status=status)
 
     def room(self, service: Named) -> Room:
         """Return the room the service has for requests of this kind."""

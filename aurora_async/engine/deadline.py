@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import anyio
 
@@ -13,9 +13,13 @@ from aurora_async.errors import DeadlineExceeded, InvalidInput
 
 __all__ = ["Deadline"]
 
+_NO_END = nullcontext()
+
 
 class Deadline:
     """Begins when made; None never ends. Each step opens a scope with what is left."""
+
+    __slots__ = ("_deadline_s", "at")
 
     def __init__(self, deadline_s: float | None) -> None:
         if deadline_s is not None and (
@@ -35,12 +39,12 @@ class Deadline:
         """The error that says so."""
         return DeadlineExceeded(doing, self._deadline_s or 0.0, request_id)
 
-    @contextmanager
-    def scope(self, doing: str, request_id: str | None = None) -> Iterator[None]:
+    def scope(self, doing: str, request_id: str | None = None) -> AbstractContextManager[None]:
         """Stop the block when time is up, with `DeadlineExceeded`: a deadline is not a cancellation."""
-        if self.at == math.inf:
-            yield
-            return
+        return _NO_END if self.at == math.inf else self._scope(doing, request_id)
+
+    @contextmanager
+    def _scope(self, doing: str, request_id: str | None) -> Iterator[None]:
         with anyio.CancelScope(deadline=self.at) as scope:
             yield
         if scope.cancelled_caught:

@@ -16,7 +16,8 @@ from aurora_async.engine.core import Engine
 from aurora_async.engine.deadline import Deadline
 from aurora_async.engine.events import EventKind
 from aurora_async.engine.protocol import Phase, RequestId, RequestStatus, Service
-from aurora_async.errors import AuroraError, InvalidInput, RequestCancelled, RequestError, RequestFailed, ResultExpired
+from aurora_async.engine.waiting import failure_of
+from aurora_async.errors import AuroraError, InvalidInput, RequestCancelled
 from aurora_async.transfer import Format, Saved, ensure_writable
 from aurora_async.transfer.dataset import Appended, check_append
 from aurora_async.transfer.tables import Records
@@ -96,7 +97,7 @@ class Handle:
         if self.status is None or self.status.phase is not Phase.READY:
             await self._wait(deadline)
         assert self.status is not None
-        failure = _failure(self.status)
+        failure = failure_of(self.status)
         if failure is not None:
             self._tell(EventKind.ended_by(failure), status=self.status, error=failure)
             raise failure
@@ -136,13 +137,8 @@ class Handle:
         return self._engine.canceller.start(self._service, self.request_id)
 
     def _saw(self, status: RequestStatus) -> None:
-        before = None if self.status is None else self.status.phase
-        self.status = status
-        if status.phase.is_final and (before is None or not before.is_final):
-            self._engine.room(self._service).freed()
-        self._tell(EventKind.POLLED, status=status)
-        if status.phase is Phase.RUNNING and before is not Phase.RUNNING:
-            self._tell(EventKind.RUNNING, status=status)
+        before, self.status = self.status, status
+        self._engine.saw(self._service, self.request_id, self.query, before, status)
 
     def _tell(self, kind: EventKind, **facts: Any) -> None:
         if kind is EventKind.CANCELLED and not self._attached and not isinstance(facts.get("error"), RequestCancelled):
@@ -252,10 +248,3 @@ class Request(Handle, Generic[RecordT]):
         status = await self._ready(deadline)
         outputs = self._service.outputs(status)
         return Result(self._engine.session, outputs, self._kind, self._tell, request_id=self.request_id)
-
-
-def _failure(status: RequestStatus) -> RequestError | None:
-    """Return what is to be raised for a request that ended without a result."""
-    errors = {Phase.FAILED: RequestFailed, Phase.CANCELLED: RequestCancelled, Phase.EXPIRED: ResultExpired}
-    kind = errors.get(status.phase)
-    return None if kind is None else kind(status.request_id, status.reason)

@@ -16,18 +16,22 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import anyio
 import attrs
 
+from aurora_async.engine.core import Engine
 from aurora_async.engine.protocol import RequestId
+from aurora_async.engine.waiting import Waiting
+from aurora_async.engine.workers import Workers
 from aurora_async.errors import AuroraError, ClientClosed, InvalidInput, RunCancelled
 from aurora_async.transfer import Saved
 from aurora_async.transfer.tables import Records
 
-__all__ = ["Outcome", "Run", "Work"]
+__all__ = ["Later", "Outcome", "Run", "Work"]
 
 QueryT = TypeVar("QueryT")
 
@@ -73,6 +77,21 @@ class Work:
     files: Sequence[Any] | None = None
 
 
+Rest = Callable[[], Awaitable[None]]
+Begin = Callable[[int, QueryT, Work], Awaitable[Waiting | Rest | None]]
+"""Works on a query. It may end before everything is done, and return a request that is then waited for without a task
+and handed to `Later.finish`, or what else is to be done, in a task of its own."""
+
+
+@attrs.frozen
+class Later(Generic[QueryT]):
+    """How a run goes on with requests that it waits for without a task."""
+
+    engine: Engine
+    finish: Callable[[int, QueryT, Work, Waiting], Awaitable[None]]
+    """Collects the result of a request that is ready."""
+
+
 class Run(Generic[QueryT]):
     """`async for outcome in run`, and every query is submitted, waited for and fetched, `at_once` at a time.
 
@@ -85,16 +104,26 @@ class Run(Generic[QueryT]):
     def __init__(
         self,
         queries: Iterable[QueryT] | AsyncIterable[QueryT],
-        work: Callable[[int, QueryT, Work], Awaitable[None]],
+        begin: Begin[QueryT],
         *,
         at_once: int,
         start: Callable[[Callable[[], Coroutine[Any, Any, None]], str], None],
+        later: Later[QueryT] | None = None,
     ) -> None:
-        """Made by a client's `run`. `start` puts the run's own task into the client's task group."""
+        """Made by a client's `run`.
+
+        Args:
+            queries: Any number of them.
+            begin: Works on one of them.
+            at_once: How many are under way at one moment.
+            start: Puts the run's own task into the client's task group.
+            later: For a `begin` that returns a request to be waited for. Submitting and collecting are then done by a
+                few workers each, as many as keep the connections busy.
+        """
         self._state: _State[QueryT] | None = None
         if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
             raise InvalidInput("at_once", f"{at_once!r} is not a positive whole number")
-        self._state = _State(queries, work, at_once)
+        self._state = _State(queries, begin, at_once, later)
         self._start = start
 
     async def __aenter__(self) -> Self:
@@ -152,16 +181,24 @@ class Run(Generic[QueryT]):
 
 
 class _State(Generic[QueryT]):
-    """What a run and its task share. The task does not hold the run, so a run that is forgotten can be collected."""
+    """What a run and its tasks share. They do not hold the run, so a run that is forgotten can be collected."""
 
     def __init__(
         self,
         queries: Iterable[QueryT] | AsyncIterable[QueryT],
-        work: Callable[[int, QueryT, Work], Awaitable[None]],
+        begin: Begin[QueryT],
         at_once: int,
+        later: Later[QueryT] | None,
     ) -> None:
         self._queries = queries
-        self._work = work
+        self._begin = begin
+        self._later = later
+        self._most_begun = self._most_finished = at_once
+        if later is not None:
+            # Twice as many as connections: some are about to be sent, or were answered and are being decoded.
+            limits = later.engine.config.limits
+            self._most_begun = min(at_once, 2 * limits.control_connections)
+            self._most_finished = min(at_once, 2 * limits.body_connections)
         self.room = asyncio.Semaphore(at_once)
         self.scope = anyio.CancelScope()
         self.outcomes: deque[Outcome[QueryT]] = deque()
@@ -170,17 +207,29 @@ class _State(Generic[QueryT]):
         self.error: BaseException | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         """Where it runs, once it does."""
+        # Some wait for a worker, lest it waits for them; few, since each is out of the user's hands.
+        self._may_take = asyncio.Semaphore(2 * self._most_begun)
+        self._under_way = 0
+        self._none_under_way = asyncio.Event()
 
     async def run(self) -> None:
         """Take queries while there is room, and end when all have ended."""
         try:
             with self.scope:
                 async with anyio.create_task_group() as tasks, aclosing(_each(self._queries)) as queries:
+                    self._tasks = tasks
+                    self._beginners = Workers(tasks, self._begin_one, "begin queries", most=self._most_begun)
+                    self._finishers = Workers(tasks, self._finish_one, "collect results", most=self._most_finished)
                     index = 0
                     async for query in queries:
                         await self.room.acquire()
-                        tasks.start_soon(self._one, index, query, name=f"query {index}")
+                        await self._may_take.acquire()
+                        self._under_way += 1
+                        self._beginners.put((index, query))
                         index += 1
+                    while self._under_way:
+                        self._none_under_way.clear()
+                        await self._none_under_way.wait()
         except BaseExceptionGroup as group:
             # The one layer is this task group's; an error inside it is whatever the queries or the work raised.
             self.error = group.exceptions[0]
@@ -190,18 +239,75 @@ class _State(Generic[QueryT]):
             self.error = ClientClosed()
             raise
         finally:
+            await self._call_off()
             self.ended.set()
             self.news.set()
 
-    async def _one(self, index: int, query: QueryT) -> None:
+    async def _call_off(self) -> None:
+        """Cancel on the service what is still waited for."""
+        if self._later is None or not self._under_way:
+            return
+        mine = [one for one in self.engine.poller if isinstance(one, Waiting) and one.waiter is self]
+        with anyio.CancelScope(shield=True):
+            for end in [one.call_off() for one in mine]:
+                await end.wait()
+
+    async def _begin_one(self, taken: tuple[int, QueryT]) -> None:
+        index, query = taken
         started = anyio.current_time()
-        work, failure = Work(), None
+        work = Work()
         try:
-            await self._work(index, query, work)
+            rest = await self._begin(index, query, work)
         except ClientClosed:
             raise  # the end of the run, not of one query
         except AuroraError as error:
-            failure = error
+            self._end(index, query, work, started, error)
+            return
+        finally:
+            self._may_take.release()
+        if rest is None:
+            self._end(index, query, work, started)
+        elif isinstance(rest, Waiting):
+            rest.index, rest.started = index, started
+            rest.begin(self)
+        else:
+            self._tasks.start_soon(self._go_on, index, query, work, started, rest, name=f"query {index}")
+
+    @property
+    def engine(self) -> Engine:
+        """That of requests which are waited for."""
+        assert self._later is not None
+        return self._later.engine
+
+    def waited(self, one: Waiting, error: Exception | None) -> None:
+        """Collect, or tell why not."""
+        if error is None:
+            self._finishers.put(one)
+        elif isinstance(error, AuroraError):
+            # The client that closes ends the run as well.
+            if not isinstance(error, ClientClosed):
+                self._end(one.index, one.query, Work(one.request_id), one.started, error)
+        else:
+            self.error = error
+            self.scope.cancel()
+
+    async def _finish_one(self, one: Waiting) -> None:
+        assert self._later is not None
+        work = Work(one.request_id)
+        rest = partial(self._later.finish, one.index, one.query, work, one)
+        await self._go_on(one.index, one.query, work, one.started, rest)
+
+    async def _go_on(self, index: int, query: QueryT, work: Work, started: float, rest: Rest) -> None:
+        try:
+            await rest()
+        except ClientClosed:
+            raise
+        except AuroraError as error:
+            self._end(index, query, work, started, error)
+        else:
+            self._end(index, query, work, started)
+
+    def _end(self, index: int, query: QueryT, work: Work, started: float, error: AuroraError | None = None) -> None:
         outcome = Outcome(
             index=index,
             query=query,
@@ -209,11 +315,14 @@ class _State(Generic[QueryT]):
             records=work.records,
             saved=work.saved,
             files=work.files,
-            error=failure,
+            error=error,
             seconds=anyio.current_time() - started,
         )
         self.outcomes.append(outcome)
         self.news.set()
+        self._under_way -= 1
+        if not self._under_way:
+            self._none_under_way.set()
 
 
 async def _each(queries: Iterable[QueryT] | AsyncIterable[QueryT]) -> AsyncGenerator[QueryT, None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -11,8 +12,9 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Generic, ParamSpec, Protocol, TypeVar
 
+import anyio
 import anyio.to_thread
 import attrs
 
@@ -23,6 +25,7 @@ __all__ = ["PROBE", "STAGING", "LocalPlace", "Paths", "Place", "aside", "check_n
 
 P = ParamSpec("P")
 T = TypeVar("T")
+U = TypeVar("U")
 
 STAGING = ".parts"
 """The folder of files that are not results yet."""
@@ -61,8 +64,8 @@ class Place(Protocol):
     async def sha256(self, path: str) -> str | None:
         """Return the hexadecimal digest of a file, None when there is none."""
 
-    async def publish(self, staged: str, path: str) -> bool:
-        """Give a whole file its final name, for good; False when there is none of the first name."""
+    async def publish(self, staged: str, path: str, sha256: str | None) -> bool:
+        """Give a whole file its final name, for good; False when none of the first name has this digest."""
 
     async def adopt(self, source: Path, path: str) -> bool:
         """Take in a copy of a local file, under a name that is not final; False when the file is not there."""
@@ -125,6 +128,7 @@ class LocalPlace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._publish = _Gathered(_publish_all)
 
     def target(self, path: str) -> str:
         """Return the path of a file."""
@@ -159,9 +163,9 @@ class LocalPlace:
         """Return the hexadecimal digest of a file, None when there is none."""
         return await aside(digest_file, self.folder / path)
 
-    async def publish(self, staged: str, path: str) -> bool:
+    async def publish(self, staged: str, path: str, sha256: str | None) -> bool:
         """Rename a whole file to its final name, so that it stays so through a power failure."""
-        return await aside(_rename, self.folder / staged, self.folder / path)
+        return await self._publish(_Move(self.folder / staged, self.folder / path, sha256))
 
     async def adopt(self, source: Path, path: str) -> bool:
         """Take in a local file: by a link where that is possible, for results are never written to again."""
@@ -185,6 +189,73 @@ async def aside(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking call in a thread, to its end."""
     # Not abandoned: what a batch notes next holds only after it.
     return await anyio.to_thread.run_sync(partial(call, *args, **kwargs))
+
+
+class _Gathered(Generic[T, U]):
+    """A blocking call for many at a time: what is asked while a thread is at it is the next one's.
+
+    Where a hundred files become whole at about the same time, they cost a few threads' hops and a few looks of the
+    disk at their folder, not a hundred. The call returns, or has for an error, what belongs to each.
+    """
+
+    def __init__(self, call: Callable[[list[T]], Sequence[U | Exception]]) -> None:
+        self._call = call
+        self._asked: list[tuple[T, asyncio.Future[U]]] = []
+        self._is_at_work = False
+
+    async def __call__(self, one: T) -> U:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[U] = loop.create_future()
+        self._asked.append((one, answer))
+        if not self._is_at_work:
+            self._begin(loop)
+        with anyio.CancelScope(shield=True):  # to its end, like `aside`
+            await answer
+        return answer.result()
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        asked, self._asked = self._asked, []
+        self._is_at_work = bool(asked)
+        if asked:
+            work = loop.run_in_executor(None, self._call, [one for one, _ in asked])
+            work.add_done_callback(partial(self._end, [answer for _, answer in asked]))
+
+    def _end(self, answers: list[asyncio.Future[U]], work: asyncio.Future[Sequence[U | Exception]]) -> None:
+        for answer, result in zip(answers, work.result(), strict=True):
+            if answer.done():  # whoever waited for it was cancelled
+                continue
+            if isinstance(result, Exception):
+                answer.set_exception(result)
+            else:
+                answer.set_result(result)
+        self._begin(work.get_loop())
+
+
+@attrs.frozen
+class _Move:
+    """A file that is to get its final name."""
+
+    staged: Path
+    path: Path
+    sha256: str | None
+
+
+def _publish_all(moves: list[_Move]) -> list[bool | Exception]:
+    """Rename files, and ask the disk once for each of the folders they come to."""
+    ends: list[bool | Exception] = []
+    folders = set()
+    for move in moves:
+        try:
+            is_there = digest_file(move.staged) == move.sha256 and _rename(move.staged, move.path)
+        except Exception as error:
+            ends.append(error)
+            continue
+        ends.append(is_there)
+        if is_there:
+            folders.add(move.path.parent)
+    for folder in folders:
+        sync_folder(folder)
+    return ends
 
 
 def _size(path: Path) -> int | None:
@@ -213,9 +284,11 @@ def _touch(path: Path) -> None:
 
 def _rename(staged: Path, path: Path) -> bool:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged.replace(path)
-        sync_folder(path.parent)
+        try:
+            staged.replace(path)
+        except FileNotFoundError:  # the file, or the folder that it comes to
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged.replace(path)
     except FileNotFoundError:
         return False
     except OSError as error:

@@ -327,8 +327,10 @@ class RemotePlace:
             return digest
         return await aside(store.sha256, path)
 
-    async def publish(self, staged: str, path: str) -> bool:
+    async def publish(self, staged: str, path: str, sha256: str | None) -> bool:
         """Move a whole file to its final name."""
+        if await self.sha256(staged) != sha256:
+            return False
         moved = await aside((await self._store()).move, staged, path)
         self._compared.pop(staged, None)
         return moved

@@ -10,10 +10,16 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from aurora_async.config import Timeouts
 from aurora_async.errors import AuroraError, MalformedAnswer, ReadTimeout
-from aurora_async.http._decoding import decoder_for
+from aurora_async.http._bulk import Chunked, Framing, Receiver, Silent, Sized, receiving
+from aurora_async.http._decoding import Decoder, decoder_for
 from aurora_async.http._errors import FOREIGN_ERRORS, shown_url
+from aurora_async.http._lane import Response
+from aurora_async.http._protocol import BodyProtocol
 
 __all__ = ["Body", "Pace", "rest_of"]
+
+_LARGE_BYTES = 2 << 20
+"""Below, a connection's buffers have most of a body before anybody could take it over."""
 
 
 class Body:
@@ -25,11 +31,14 @@ class Body:
 
     __slots__ = (
         "_connection",
+        "_decoder",
+        "_has_poured",
         "_ours",
         "_pace",
         "_read",
         "_response",
         "_shown",
+        "_silence_s",
         "headers",
         "length",
         "method",
@@ -39,7 +48,7 @@ class Body:
 
     def __init__(
         self,
-        response: aiohttp.ClientResponse,
+        response: aiohttp.ClientResponse | Response,
         method: str,
         url: str,
         timeouts: Timeouts,
@@ -50,6 +59,9 @@ class Body:
         self._response = response
         self._shown = shown_url(url)
         self._read = False
+        self._decoder: Decoder | None = None
+        self._has_poured = False
+        self._silence_s = timeouts.read_s
         self._pace = Pace(timeouts, method, self._shown)
         connection = response.connection  # None when all of a small answer has come already
         self._connection = None if connection is None else connection.protocol
@@ -79,7 +91,11 @@ class Body:
         if self._read:
             raise RuntimeError("a body can be read only once")
         self._read = True
-        decoder = decoder_for(self.headers.get("Content-Encoding"), self._shown) if decode else None
+        if not self._has_poured and decode:
+            self._decoder = decoder_for(self.headers.get("Content-Encoding"), self._shown)
+        decoder = self._decoder
+        if isinstance(self._connection, BodyProtocol):
+            self._connection.forget()
         content = self._response.content
         content.set_read_chunk_size(size)
         while chunk := await self._next(content, size):
@@ -93,6 +109,62 @@ class Body:
         if self._connection is not None and isinstance(self._connection.exception(), HttpProcessingError):
             # What follows an answer that nobody else has asked for can only be the rest of it.
             raise MalformedAnswer(self._shown, "Content-Length", "more bytes came than it says; ask again")
+
+    async def pour(
+        self,
+        take: Callable[[memoryview], object],
+        *,
+        decode: bool = True,
+        tell: Callable[[int, float], object] | None = None,
+    ) -> int:
+        """Give the greater part of a large body to `take`, in a thread of its own; `chunks` goes on behind it.
+
+        This is the fast way to the disk, where there is one: otherwise nothing is given. Each piece is gone when `take`
+        returns. After an error what was given is the beginning of the body, all that came of it.
+
+        Args:
+            take: Called in that thread.
+            decode: Whether it is decompressed, here and in `chunks`.
+            tell: Told here, some times a second, how many bytes were given and how long the network was waited for.
+
+        Returns:
+            How many bytes were given.
+
+        Raises:
+            ReadTimeout, IncompleteBody, MalformedAnswer: As `chunks`.
+        """
+        framing = self._framing()
+        if framing is None or self._read or not isinstance(self._connection, BodyProtocol):
+            return 0
+        protocol = self._connection
+        decoder = decoder_for(self.headers.get("Content-Encoding"), self._shown) if decode else None
+        if (taken := protocol.take_over()) is None:
+            return 0
+        source, first = taken
+        self._has_poured, self._decoder = True, decoder
+        receiver = Receiver(
+            source, framing, first, take, decoder=decoder, heard=self._pace.heard, silence_s=self._silence_s
+        )
+        try:
+            rest = await receiving(receiver, tell)
+        except BaseException as error:
+            protocol.give_up()
+            if isinstance(error, Silent):
+                raise self._ours(aiohttp.SocketTimeoutError(), self.method, self._shown) from None
+            raise
+        content = await protocol.give_back(rest, self._response.content)
+        if content is None:
+            raise self._ours(aiohttp.ClientConnectionError(), self.method, self._shown)
+        self._response.content = content
+        return receiver.delivered
+
+    def _framing(self) -> Framing | None:
+        """Return how a large body is told from what surrounds it, None when it is not, or small."""
+        coding = self.headers.get("Transfer-Encoding")
+        if coding is not None:
+            return Chunked() if coding.strip().lower() == "chunked" else None
+        length = int(self.headers.get("Content-Length", 0))
+        return Sized(length) if length >= _LARGE_BYTES else None
 
     async def _next(self, content: aiohttp.StreamReader, size: int) -> bytes:
         try:
@@ -121,14 +193,18 @@ class Pace:
         """Return what is read; raise `ReadTimeout` when too little has come for as long as silence would be borne."""
         began = asyncio.get_running_loop().time()
         piece = await reading
-        self._waited_s += asyncio.get_running_loop().time() - began
-        self._bytes += len(piece)
+        self.heard(asyncio.get_running_loop().time() - began, len(piece))
+        return piece
+
+    def heard(self, waited_s: float, size: int) -> None:
+        """Note that so many bytes came, 0 at the end, after so long a wait; raises as `kept`."""
+        self._waited_s += waited_s
+        self._bytes += size
         if self._waited_s >= self._window_s:
-            if piece and self._bytes < self._least * self._waited_s:
+            if size and self._bytes < self._least * self._waited_s:
                 reason = f"only {self._bytes} bytes came within {self._waited_s:.0f} s"
                 raise ReadTimeout(self._method, self._shown, reason)
             self._waited_s, self._bytes = 0.0, 0
-        return piece
 
 
 async def rest_of(content: aiohttp.StreamReader, pace: Pace) -> bytes:
@@ -138,7 +214,7 @@ async def rest_of(content: aiohttp.StreamReader, pace: Pace) -> bytes:
     return b"".join(pieces)
 
 
-def _length(method: str, response: aiohttp.ClientResponse) -> int | None:
+def _length(method: str, response: aiohttp.ClientResponse | Response) -> int | None:
     if method == "HEAD" or response.status in (204, 304):
         return 0
     headers = response.headers

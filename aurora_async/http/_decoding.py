@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 from aurora_async.errors import IncompleteBody, MalformedAnswer
 
@@ -15,7 +18,11 @@ __all__ = ["ACCEPT_ENCODING", "Decoder", "decoder_for"]
 
 ACCEPT_ENCODING = "gzip, deflate"
 
+# Three times as fast; the extra `fast` brings it.
+_zlib: Any = import_module("isal.isal_zlib" if find_spec("isal") else "zlib")
+
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
+_GZIP_MAGIC = b"\x1f\x8b"
 _PIECE_BYTES = 1 << 20
 
 
@@ -37,16 +44,18 @@ class Decoder:
     def __init__(self, encoding: str, url: str) -> None:
         self._encoding = encoding
         self._url = url
-        self._inflate = zlib.decompressobj(_GZIP_WBITS)
+        self._inflate = _zlib.decompressobj(_GZIP_WBITS)
         self._started = False
 
-    def feed(self, data: bytes, most: int = _PIECE_BYTES) -> Iterator[bytes]:
+    def feed(self, data: bytes | memoryview, most: int = _PIECE_BYTES) -> Iterator[bytes]:
         """Yield what `data` decompresses to, `most` bytes at a time: a small chunk may hold gigabytes of zeros."""
         if not self._started and data:
             self._started = True
             # RFC 9110 means zlib by "deflate"; some servers send it without zlib's header, whose low bits are always 8.
             if self._encoding == "deflate":
-                self._inflate = zlib.decompressobj(zlib.MAX_WBITS if data[0] & 0x0F == 8 else -zlib.MAX_WBITS)
+                self._inflate = _zlib.decompressobj(zlib.MAX_WBITS if data[0] & 0x0F == 8 else -zlib.MAX_WBITS)
+            else:
+                self._begin_member(data)
         while data:
             if self._inflate.eof and not (data := self._next_member(data)):
                 return
@@ -71,17 +80,23 @@ class Decoder:
         self.finish()
         return body
 
-    def _decompress(self, data: bytes, most: int) -> bytes:
+    def _decompress(self, data: bytes | memoryview, most: int) -> bytes:
         try:
-            return self._inflate.decompress(data, most)
-        except zlib.error as error:
+            piece: bytes = self._inflate.decompress(data, most)
+        except _zlib.error as error:
             raise MalformedAnswer(self._url, "body", f"its {self._encoding} data are broken: {error}") from error
+        return piece
 
-    def _next_member(self, data: bytes) -> bytes:
+    def _next_member(self, data: bytes | memoryview) -> bytes:
         """Begin the next of several gzip members (`cat a.gz b.gz`); zeros behind the last are padding."""
         if self._encoding == "gzip":
-            data = data.lstrip(b"\0")
+            data = bytes(data).lstrip(b"\0")
             if data:
-                self._inflate = zlib.decompressobj(_GZIP_WBITS)
+                self._begin_member(data)
             return data
         raise MalformedAnswer(self._url, "body", "bytes follow the end of its deflate data")
+
+    def _begin_member(self, data: bytes | memoryview) -> None:
+        if data[:2] != _GZIP_MAGIC[: len(data)]:  # isal says so only when a whole header has come
+            raise MalformedAnswer(self._url, "body", "its gzip data are broken: incorrect header")
+        self._inflate = _zlib.decompressobj(_GZIP_WBITS)

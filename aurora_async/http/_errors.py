@@ -74,7 +74,9 @@ _SECRET_PARAMS = re.compile(
 
 def shown_url(url: str) -> str:
     """Return a URL fit for messages and logs: without user, password, fragment and signatures of presigned links."""
-    url = _USER.sub(r"\1", url.partition("#")[0])
+    url = url.partition("#")[0]
+    if "@" in url:
+        url = _USER.sub(r"\1", url)
     return _SECRET_PARAMS.sub(r"\1=***", url) if "?" in url else url
 
 

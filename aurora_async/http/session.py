@@ -16,7 +16,7 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -41,10 +41,13 @@ from aurora_async.errors import (
     MalformedAnswer,
     Unauthorized,
 )
+from aurora_async.http._addresses import Address, as_url
 from aurora_async.http._body import Body, Pace, rest_of
 from aurora_async.http._decoding import ACCEPT_ENCODING, decoder_for
 from aurora_async.http._environment import Environment, basic_auth, read_environment
 from aurora_async.http._errors import FOREIGN_ERRORS, http_error, ours, shown_url
+from aurora_async.http._lane import Head, Line, Pool, Response, template
+from aurora_async.http._protocol import BodyProtocol
 from aurora_async.http._sending import FileBody, Sending
 from aurora_async.http.limits import Gate, Host
 from aurora_async.http.retry import LONGEST_WAIT_S, RetryPolicy, is_repeatable, is_worth_repeating, retry_after_s
@@ -63,15 +66,13 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 10
 _ERROR_BODY_BYTES = 1 << 16
 _RAW_BODY_BYTES = 1 << 20
+_LONGEST_LINE_BYTES = 1 << 15
+"""Of an answer's head: a Location may be a presigned link."""
 _LEAST_SECRET = 6
 """Shorter ones are no credentials worth the name, and their letters are in every text."""
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _PERSONAL_HEADERS = frozenset({"x-aurorax-api-key", "x-api-key", "authorization", "cookie", "proxy-authorization"})
-_SIGNATURE = re.compile(r"(?:^|&)(?:x-amz-|x-goog-)?sig(?:nature)?=", re.IGNORECASE)
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
-_HOST = re.compile(r"[0-9A-Za-z._:%-]+")
-# Printable ASCII without what RFC 3986 never allows, every % followed by two digits: encoded already.
-_ENCODED_URL = re.compile(r"(?:[!#-$&-;=?-\[\]_a-z~]|%[0-9A-Fa-f]{2})+")
 
 
 @cache
@@ -80,23 +81,6 @@ def _user_agent() -> str:
         return f"aurora_async/{version('aurora-async')}"
     except PackageNotFoundError:  # a source tree that was never installed
         return "aurora_async"
-
-
-def _as_url(text: str) -> URL:
-    """A valid one is not encoded anew: the signature of a presigned link may cover its exact spelling."""
-    return URL(text, encoded=_ENCODED_URL.fullmatch(text) is not None)
-
-
-@lru_cache(maxsize=4096)
-def _parse(text: str) -> tuple[URL, str]:
-    """Return an absolute URL, without user and password, and its origin."""
-    try:
-        url = _as_url(text).with_user(None)
-        if not _HOST.fullmatch(url.raw_host or ""):
-            raise ValueError
-        return url, origin_of(str(url))
-    except ValueError:  # InvalidInput among them, which would name `base_url`
-        raise InvalidInput("target", f"{shown_url(text)!r} is not a path or an http(s) URL") from None
 
 
 def _checked(headers: Mapping[str, str]) -> dict[str, str]:
@@ -142,6 +126,8 @@ class _Origin:
         "key",
         "proxy_options",
         "signed",
+        "signed_with_body",
+        "template",
         "with_body",
     )
 
@@ -169,6 +155,7 @@ class _Origin:
             self.proxy_options["proxy"] = self._proxy.url
             if self._proxy.authorization is not None and url.scheme == "https":
                 self.proxy_options["proxy_headers"] = {"Proxy-Authorization": self._proxy.authorization}
+        self.template = template(key)
         self.prepare({})
 
     def prepare(self, added: Mapping[str, str]) -> None:
@@ -181,15 +168,23 @@ class _Origin:
         if self._proxy is not None and self._proxy.authorization is not None and self.key.startswith("http:"):
             # Through a tunnel the proxy is told on CONNECT; a plain request carries it, and the proxy takes it off.
             headers["Proxy-Authorization"] = self._proxy.authorization
-        self.signed = headers.copy()
+        self.signed = Head(headers)
+        self.signed_with_body = self.signed.with_extra({"Content-Type": "application/octet-stream"})
         if self._login is not None:
+            headers = headers.copy()
             headers["Authorization"] = self._login
-        self.anonymous = headers.copy()
-        headers.update(self._fixed)
-        headers.update(added)
-        self.bare = headers
-        self.with_body = headers.copy()
-        self.anonymous["Content-Type"] = self.with_body["Content-Type"] = "application/json"
+        json = {"Content-Type": "application/json"}
+        self.anonymous = Head(headers).with_extra(json)
+        self.bare = Head(headers).with_extra({**self._fixed, **added})
+        self.with_body = self.bare.with_extra(json)
+
+    def head(self, address: Address, *, with_body: bool, anonymous: bool) -> Head:
+        """Return what a request says beside its method, target and body."""
+        if address.is_signed:
+            return self.signed_with_body if with_body else self.signed
+        if anonymous:
+            return self.anonymous
+        return self.with_body if with_body else self.bare
 
 
 class _Request(aiohttp.ClientRequest):
@@ -226,13 +221,13 @@ class _Renewal:
     """The credentials in whose place none were given."""
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class _Reply:
     """An answer whose body is still to be read, and the slot that it holds until then."""
 
     method: str
-    url: URL
-    response: aiohttp.ClientResponse
+    address: Address
+    response: aiohttp.ClientResponse | Response
     gate: Gate
     unread: set[_Reply]
     """The session's; it is among them until its end."""
@@ -273,14 +268,14 @@ class Session:
         self.config = Config() if config is None else config
         self._ssl_context = ssl_context
         self.retry_policy = RetryPolicy(retries=self.config.retries, rng=rng or random.Random())
-        base = _as_url(self.config.base_url)
-        self._base = str(base.with_user(None)).rstrip("/")
+        base = as_url(self.config.base_url)
+        home = base.with_user(None)
+        self._home = Address(str(home).rstrip("/"), origin_of(str(home)), home.raw_path.rstrip("/"))
         fixed = {}
         if base.user is not None:
             fixed["Authorization"] = basic_auth(base.user, base.password or "")
         fixed |= self.config.credentials
-        self._base_origin = origin_of(self._base)
-        self._fixed = {self._base_origin: _checked(fixed)}
+        self._fixed = {self._home.origin: _checked(fixed)}
         self._added: dict[str, Mapping[str, str]] = {}  # replaced, never changed: whoever used one can tell
         self._renewals: dict[str, _Renewal] = {}
         self._origins: dict[str, _Origin] = {}
@@ -288,11 +283,11 @@ class Session:
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._unread: set[_Reply] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._control: aiohttp.ClientSession | None = None
-        self._bodies: aiohttp.ClientSession | None = None
+        self._control: Pool | None = None
+        self._bodies: Pool | None = None
 
     def __repr__(self) -> str:
-        return f"<Session of {shown_url(self._base)}>"
+        return f"<Session of {self._home.shown}>"
 
     @property
     def closed(self) -> bool:
@@ -306,8 +301,8 @@ class Session:
             self._environment = await anyio.to_thread.run_sync(read_environment)
         self._origins.clear()
         self._loop = asyncio.get_running_loop()
-        self._control = self._pool()
-        self._bodies = self._pool()
+        self._control = self._pool(Line)
+        self._bodies = self._pool(BodyProtocol)
         return self
 
     async def __aexit__(
@@ -329,7 +324,7 @@ class Session:
                     sock.shutdown(socket.SHUT_RDWR)
             for pool in (control, bodies):
                 if pool is not None:
-                    await pool.close()
+                    await pool.client.close()
             pause_s = 0.0
             while any(sock.fileno() != -1 for sock in list(self._sockets)):
                 # The transports close in the loop's next turns; only a connection still being made takes longer.
@@ -399,13 +394,13 @@ class Session:
             ClientClosed: The session is not open.
         """
         method = method.upper()
-        url, key = self._resolve(target, params)
+        address = self._resolve(target, params)
         tries_left = self.config.retries.attempts if attempts is None else attempts
         waits = self.retry_policy.waits()
         while True:
             tries_left -= 1
             try:
-                return await self._whole(method, url, key, body, headers, lane, sending, anonymous)
+                return await self._whole(method, address, body, headers, lane, sending, anonymous)
             except AuroraError as error:
                 await self._pause(error, waits, method, repeat, tries_left)
 
@@ -428,18 +423,18 @@ class Session:
         for the caller, who knows what half it has. Leaving the block early closes the connection.
         """
         method = method.upper()
-        url, key = self._resolve(target, params)
+        address = self._resolve(target, params)
         tries_left = self.config.retries.attempts if attempts is None else attempts
         waits = self.retry_policy.waits()
         while True:
             tries_left -= 1
             try:
-                reply = await self._send(method, url, key, body, headers, lane)
+                reply = await self._send(method, address, body, headers, lane)
                 break
             except AuroraError as error:
                 await self._pause(error, waits, method, repeat, tries_left)
         try:
-            yield Body(reply.response, reply.method, str(reply.url), self.config.timeouts, self._ours)
+            yield Body(reply.response, reply.method, reply.address.text, self.config.timeouts, self._ours)
         finally:
             reply.end()
 
@@ -460,7 +455,7 @@ class Session:
     async def _lend_once(self, exchange: Callable[[], Awaitable[T]]) -> T:
         if self._control is None:
             raise ClientClosed
-        host = (self._origins.get(self._base_origin) or self._new_origin(self._base_origin)).host
+        host = (self._origins.get(self._home.origin) or self._new_origin(self._home.origin)).host
         gate = host.bodies
         if not gate.try_enter():
             await gate.enter()
@@ -492,37 +487,35 @@ class Session:
     async def _whole(
         self,
         method: str,
-        url: URL,
-        key: str,
+        address: Address,
         body: bytes | FileBody | None,
         headers: Mapping[str, str] | None,
         lane: Lane,
         sending: Callable[[], None] | None,
         anonymous: bool,
     ) -> Answer:
-        reply = await self._send(method, url, key, body, headers, lane, sending, anonymous)
+        reply = await self._send(method, address, body, headers, lane, sending, anonymous)
         response = reply.response
+        content = response.content
         try:
-            # Not `response.read()`, which first waits for a writer that has nothing left to do.
-            raw = await response.content.readany()
-            if not response.content.at_eof():
-                pace = Pace(self.config.timeouts, reply.method, shown_url(str(reply.url)))
-                raw += await rest_of(response.content, pace)
+            if content.is_eof():
+                raw = content.read_nowait()
+            else:
+                pace = Pace(self.config.timeouts, reply.method, reply.address.shown)
+                raw = await rest_of(content, pace)
         except FOREIGN_ERRORS as error:
-            raise self._ours(error, reply.method, shown_url(str(reply.url))) from error
+            raise self._ours(error, reply.method, reply.address.shown) from error
         finally:
             reply.end()
-        text = str(reply.url)
         encoding = response.headers.get("Content-Encoding")
-        if encoding is not None and (decoder := decoder_for(encoding, shown_url(text))) is not None:
+        if encoding is not None and (decoder := decoder_for(encoding, reply.address.shown)) is not None:
             raw = decoder.whole(raw)
-        return Answer(reply.method, text, response.status, response.headers, raw)
+        return Answer(reply.method, reply.address.text, response.status, response.headers, raw)
 
     async def _send(
         self,
         method: str,
-        url: URL,
-        key: str,
+        address: Address,
         body: bytes | FileBody | None,
         headers: Mapping[str, str] | None,
         lane: Lane,
@@ -531,35 +524,35 @@ class Session:
     ) -> _Reply:
         """Send once, through any redirects, up to the first byte of a body."""
         for _ in range(_MOST_REDIRECTS + 1):
+            key = address.origin
             used = self._added.get(key)
             try:
-                reply = await self._hop(method, url, key, body, headers, lane, sending, anonymous)
+                reply = await self._hop(method, address, body, headers, lane, sending, anonymous)
             except Unauthorized as error:
                 own = _are_named(used, headers)  # the caller's own credentials were refused, not ours
                 if anonymous or own or not await self._renewed(key, used, error):
                     raise
-                reply = await self._hop(method, url, key, body, headers, lane, sending, anonymous)
+                reply = await self._hop(method, address, body, headers, lane, sending, anonymous)
             if reply.response.status not in _REDIRECTS or "Location" not in reply.response.headers:
                 return reply
             try:
-                after, url, after_key, body = _redirected(reply, body)
+                after, address, body = _redirected(reply, body)
                 await _read_up_to(reply.response, _ERROR_BODY_BYTES)  # A short rest read, the connection stays in use.
             finally:
                 reply.end()
-            if anonymous and after_key != key:
-                reason = f"it sends a login to {shown_url(str(url))!r}; nothing was sent there"
-                raise MalformedAnswer(shown_url(str(reply.url)), "Location", reason)
-            logger.debug("%s %s redirects to %s", method, shown_url(str(reply.url)), shown_url(str(url)))
-            if headers and (after_key != key or _is_signed(url)):
+            if anonymous and address.origin != key:
+                reason = f"it sends a login to {address.shown!r}; nothing was sent there"
+                raise MalformedAnswer(reply.address.shown, "Location", reason)
+            logger.debug("%s %s redirects to %s", method, reply.address.shown, address.shown)
+            if headers and (address.origin != key or address.is_signed):
                 headers = {name: value for name, value in headers.items() if name.lower() not in _PERSONAL_HEADERS}
-            method, key = after, after_key
-        raise MalformedAnswer(shown_url(str(url)), "Location", f"more than {_MOST_REDIRECTS} redirects")
+            method = after
+        raise MalformedAnswer(address.shown, "Location", f"more than {_MOST_REDIRECTS} redirects")
 
     async def _hop(
         self,
         method: str,
-        url: URL,
-        key: str,
+        address: Address,
         body: bytes | FileBody | None,
         extra: Mapping[str, str] | None,
         lane: Lane,
@@ -567,10 +560,10 @@ class Session:
         anonymous: bool,
     ) -> _Reply:
         """Send to one origin, within its limits; an error status raises."""
-        client = self._bodies if lane == "body" else self._control
-        if client is None:
+        pool = self._bodies if lane == "body" else self._control
+        if pool is None:
             raise ClientClosed
-        origin = self._origins.get(key) or self._new_origin(key)
+        origin = self._origins.get(address.origin) or self._new_origin(address.origin)
         host = origin.host
         gate = host.bodies if lane == "body" else host.control
         if lane == "urgent":
@@ -579,34 +572,38 @@ class Session:
             await gate.enter()
         cuts = gate.allowance.cuts
         try:
-            headers = origin.bare if body is None and method not in _BODY_METHODS else origin.with_body
-            if _is_signed(url):
-                headers = origin.signed
-            elif anonymous:
-                headers = origin.anonymous
+            with_body = body is not None or method in _BODY_METHODS
+            head = origin.head(address, with_body=with_body, anonymous=anonymous)
             if extra:
-                headers = headers.copy()
-                headers.update(extra)
+                head = head.with_extra(extra)
             if sending is not None:
                 sending()
+            response: aiohttp.ClientResponse | Response
             if isinstance(body, FileBody):
-                response = await self._upload(client, method, url, body, headers, origin)
+                response = await self._upload(pool.client, method, address, body, head.headers, origin)
+            elif not origin.proxy_options and pool.can_send(extra, body):
+                response = await pool.send(origin.template, head.request(method, address.target, body), method)
             else:
-                response = await client.request(
-                    method, url, data=_payload(body), headers=headers, allow_redirects=False, **origin.proxy_options
+                response = await pool.client.request(
+                    method,
+                    address.url,
+                    data=_payload(body),
+                    headers=head.headers,
+                    allow_redirects=False,
+                    **origin.proxy_options,
                 )
         except FOREIGN_ERRORS as error:
             gate.leave()
-            raise self._ours(error, method, shown_url(str(url))) from error
+            raise self._ours(error, method, address.shown) from error
         except BaseException:
             gate.leave()
             raise
-        reply = _Reply(method, url, response, gate, self._unread)
+        reply = _Reply(method, address, response, gate, self._unread)
         if response.status < 400:
             host.succeeded(gate, cuts)
             return reply
         try:
-            refusal = await _refusal(reply, _secrets(headers))
+            refusal = await _refusal(reply, _secrets(head.headers))
             _heed(refusal, host, gate, cuts)  # before the slot is given back, lest it be taken at once
         finally:
             reply.end()
@@ -616,18 +613,18 @@ class Session:
         self,
         client: aiohttp.ClientSession,
         method: str,
-        url: URL,
+        address: Address,
         file: FileBody,
         headers: CIMultiDict[str],
         origin: _Origin,
     ) -> aiohttp.ClientResponse:
-        sending = Sending(file, method, shown_url(str(url)), self.config.timeouts.read_s)
+        sending = Sending(file, method, address.shown, self.config.timeouts.read_s)
         headers = headers.copy()
         headers["Content-Length"] = str(file.size)
         try:
             with sending.scope:
                 return await client.request(
-                    method, url, data=sending, headers=headers, allow_redirects=False, **origin.proxy_options
+                    method, address.url, data=sending, headers=headers, allow_redirects=False, **origin.proxy_options
                 )
         except FOREIGN_ERRORS:
             if sending.problem is not None:
@@ -656,19 +653,15 @@ class Session:
                 self._refresh(key)
         return True
 
-    def _resolve(self, target: str, params: Params | None) -> tuple[URL, str]:
-        """Return the URL of a target, without user and password, and its origin."""
+    def _resolve(self, target: str, params: Params | None) -> Address:
+        """Return the address of a target."""
         if self._control is None:
             raise ClientClosed
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError("this client was opened in another event loop; open one in each loop that uses it")
-        if target.startswith("/"):  # behind the base's own slash a path cannot lead to another origin
-            url, key = _as_url(self._base + target), self._base_origin
-        else:
-            url, key = _parse(target)
-        if params:
-            url = url.extend_query(params)
-        return url, key
+        # Behind the base's own slash a path cannot lead to another origin.
+        address = self._home.below(target) if target.startswith("/") else Address.parsed(target)
+        return Address.of(address.url.extend_query(params), address.origin) if params else address
 
     def _ours(self, error: Exception, method: str, shown: str) -> AuroraError:
         return ClientClosed() if self._control is None else ours(error, method, shown)
@@ -694,7 +687,7 @@ class Session:
         if (origin := self._origins.get(key)) is not None:
             origin.prepare(self._added.get(key, {}))
 
-    def _pool(self) -> aiohttp.ClientSession:
+    def _pool(self, line: type[Line]) -> Pool:
         timeouts = self.config.timeouts
         client = aiohttp.ClientSession(
             # No limit here: the gates keep one for each host, in order of arrival, and can be paused.
@@ -710,12 +703,12 @@ class Session:
             ),
             auto_decompress=False,
             trust_env=False,
-            max_line_size=1 << 15,
-            max_field_size=1 << 15,  # a Location may be a presigned link
+            max_line_size=_LONGEST_LINE_BYTES,
+            max_field_size=_LONGEST_LINE_BYTES,
         )
         # aiohttp would repeat GET, PUT and DELETE once by itself, whatever `repeat` and `attempts` say.
         client._retry_connection = False
-        return client
+        return Pool(client, line, max_line_bytes=_LONGEST_LINE_BYTES)
 
     def _new_socket(self, address: tuple[Any, ...]) -> socket.socket:
         sock = socket.socket(family=address[0], type=address[1], proto=address[2])
@@ -723,31 +716,26 @@ class Session:
         return sock
 
 
-def _is_signed(url: URL) -> bool:
-    """True for a presigned link: its query is its credential, and stores refuse it together with any other."""
-    return _SIGNATURE.search(url.raw_query_string) is not None
-
-
 def _are_named(ours: Mapping[str, str] | None, given: Mapping[str, str] | None) -> bool:
     """True when a header of ours is among those given."""
     return not {name.lower() for name in ours or ()}.isdisjoint(name.lower() for name in given or ())
 
 
-def _redirected(reply: _Reply, body: bytes | FileBody | None) -> tuple[str, URL, str, bytes | FileBody | None]:
-    """Return method, URL, origin and body of the request that a redirect asks for (RFC 9110, 15.4)."""
-    shown = shown_url(str(reply.url))
+def _redirected(reply: _Reply, body: bytes | FileBody | None) -> tuple[str, Address, bytes | FileBody | None]:
+    """Return method, address and body of the request that a redirect asks for (RFC 9110, 15.4)."""
+    shown = reply.address.shown
     location = reply.response.headers["Location"]
+    before = reply.address.url
     try:
-        text = str(reply.url.join(_as_url(location)))
-        url, key = _parse(text)
+        address = Address.parsed(str(before.join(as_url(location))))
     except ValueError as error:
         raise MalformedAnswer(shown, "Location", f"{shown_url(location)!r} is not an http(s) address") from error
     method, status = reply.method, reply.response.status
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
         method, body = "GET", None  # as every browser and client does
-    if body is not None and reply.url.scheme == "https" and url.scheme == "http":
-        raise MalformedAnswer(shown, "Location", f"it sends a request body from https to {shown_url(text)!r}")
-    return method, url, key, body
+    if body is not None and before.scheme == "https" and address.url.scheme == "http":
+        raise MalformedAnswer(shown, "Location", f"it sends a request body from https to {address.shown!r}")
+    return method, address, body
 
 
 def _heed(refusal: HttpError, host: Host, gate: Gate, cuts: int) -> None:
@@ -767,7 +755,7 @@ async def _refusal(reply: _Reply, secrets: Iterable[bytes]) -> HttpError:
     """Read what an error answer says."""
     response = reply.response
     headers = response.headers
-    shown = shown_url(str(reply.url))
+    shown = reply.address.shown
     body = await _read_up_to(response, _ERROR_BODY_BYTES)
     # The status is the news; a body that cannot be decoded does not change it.
     with suppress(AuroraError):
@@ -779,7 +767,7 @@ async def _refusal(reply: _Reply, secrets: Iterable[bytes]) -> HttpError:
     return http_error(reply.method, shown, response.status, body, headers.get("Content-Type", ""), asked_s)
 
 
-async def _read_up_to(response: aiohttp.ClientResponse, most: int) -> bytes:
+async def _read_up_to(response: aiohttp.ClientResponse | Response, most: int) -> bytes:
     """Read a body that matters little: what there is of it, `most` bytes at most."""
     body = b""
     with suppress(*FOREIGN_ERRORS):

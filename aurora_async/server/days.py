@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from datetime import date
@@ -21,7 +22,7 @@ class DayCache:
     """
 
     def __init__(self, folder: Path, *, in_memory: int = 256) -> None:
-        self._folder = folder
+        self._folder = str(folder)
         self._in_memory = in_memory
         self._days: OrderedDict[tuple[int, date], DayEphemeris] = OrderedDict()
         self._known: set[tuple[int, date, bool, bool]] = set()
@@ -46,7 +47,8 @@ class DayCache:
     def _load_or_compute(self, identifier: int, day: date, north: bool, south: bool) -> DayEphemeris:
         if is_cheap(identifier, north=north, south=south):
             return compute_day(identifier, day, north=north, south=south)
-        for sides in ("ns", "n", "s"):
+        wanted = "n" * north + "s" * south
+        for sides in dict.fromkeys((wanted, "ns", "n", "s")):
             kept = load_day(self._path(identifier, day, sides))
             if kept is not None:
                 break
@@ -56,10 +58,10 @@ class DayCache:
         missing_south = south and (kept is None or kept.sbtrace is None)
         made = compute_day(identifier, day, north=missing_north, south=missing_south)
         found = made if kept is None else kept.merged(made)
-        save_day(self._path(identifier, day, _sides(found)), found)
+        save_day(Path(self._path(identifier, day, _sides(found))), found)
         if kept is not None:
             # The more complete file is there by now, so nobody misses this one.
-            self._path(identifier, day, _sides(kept)).unlink(missing_ok=True)
+            Path(self._path(identifier, day, _sides(kept))).unlink(missing_ok=True)
         return found
 
     def has(self, identifier: int, day: date, *, north: bool = True, south: bool = True) -> bool:
@@ -69,15 +71,17 @@ class DayCache:
         key = (identifier, day, north, south)
         if key not in self._known:
             wanted = "n" * north + "s" * south
-            if not any(self._path(identifier, day, sides).exists() for sides in ("ns", "n", "s") if wanted in sides):
+            paths = (self._path(identifier, day, sides) for sides in ("ns", "n", "s") if wanted in sides)
+            if not any(map(os.path.exists, paths)):
                 return False
             if len(self._known) > 100_000:
                 self._known.clear()
             self._known.add(key)
         return True
 
-    def _path(self, identifier: int, day: date, sides: str) -> Path:
-        return self._folder / str(identifier) / f"{day.isoformat()}.{sides}.npz"
+    def _path(self, identifier: int, day: date, sides: str) -> str:
+        # A text: for a search of a year, making paths of it takes longer than reading the files.
+        return f"{self._folder}/{identifier}/{day.isoformat()}.{sides}.day"
 
 
 def is_cheap(identifier: int, *, north: bool, south: bool) -> bool:

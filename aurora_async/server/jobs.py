@@ -18,7 +18,6 @@ import os
 import pickle
 import struct
 import sys
-import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +43,9 @@ WORTH_ANOTHER = 2000
 """Small tasks waiting for each process: a second of work, so one more would hardly be up before they are done."""
 SHOW_LOGS_AFTER_S = 0.2
 """A task that takes longer has its log lines passed on while it runs; those of a shorter one come with its result."""
+
+# There is a process for each core: threads of a linear algebra library would only wait for one another.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 _HEADER = struct.Struct("!I")
 
@@ -103,7 +105,7 @@ class Job(Generic[T]):
         self.owner = owner
         self.on_report = on_report
         self.on_wasted = on_wasted
-        self.cancelled = threading.Event()
+        self.is_cancelled = False
         self.attempts = 0
         self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         # A job whose end nobody awaits (its search was deleted) is not a mistake of the program.
@@ -133,7 +135,7 @@ class _FairQueue:
             self._count -= 1
             if jobs:
                 self._by_owner[owner] = jobs
-            if not job.cancelled.is_set():
+            if not job.is_cancelled:
                 taken.append(job)
         return taken
 
@@ -228,13 +230,16 @@ class Jobs:
         await asyncio.to_thread(self._thread.shutdown)
         await asyncio.to_thread(self._large_thread.shutdown)
 
-    def check_room(self) -> None:
+    def check_room(self, coming: int = 0) -> None:
         """Refuse what would have to wait behind too many others, before anybody relies on it.
+
+        Args:
+            coming: Jobs that have been let in and are not in the queue yet.
 
         Raises:
             QueueFull: Too many are waiting.
         """
-        if len(self._small) + len(self._large) >= self._most_waiting:
+        if len(self._small) + len(self._large) + coming >= self._most_waiting:
             raise QueueFull(f"{self._most_waiting} searches are waiting already; try again later")
 
     def submit(
@@ -267,7 +272,7 @@ class Jobs:
             process.cancel(job.number)
 
     def _cancel(self, job: Job[Any]) -> None:
-        job.cancelled.set()
+        job.is_cancelled = True
         if not job.result.done():
             job.result.set_exception(TaskCancelled())
 
@@ -331,7 +336,7 @@ class Jobs:
 
         def work() -> None:
             tasks = [(job.number, job.task) for job in jobs]
-            perform(tasks, self._days, tell, lambda number: by_number[number].cancelled.is_set())
+            perform(tasks, self._days, tell, lambda number: by_number[number].is_cancelled)
 
         def free(_: object) -> None:
             self._busy_threads.discard(executor)
@@ -346,7 +351,7 @@ class Jobs:
             if job is None:
                 continue
             if what == "log":
-                if job.on_report is not None and not job.cancelled.is_set():
+                if job.on_report is not None and not job.is_cancelled:
                     job.on_report(*value)
                 continue
             del self._running[number]
@@ -414,7 +419,7 @@ class _Process:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "aurora_async.server._worker", str(self._jobs.days_folder),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**_ONE_THREAD, **os.environ, "PYTHONPATH": path},
                 start_new_session=True,  # Ctrl-C is for the service, which ends its workers itself
             )  # fmt: skip
             assert self._process.stdout is not None

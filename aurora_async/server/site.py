@@ -12,7 +12,10 @@ import os
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -20,6 +23,8 @@ import aiofiles.threadpool
 import attrs
 import msgspec
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
 
 from aurora_async.errors import InvalidInput
 
@@ -54,6 +59,8 @@ GZIP_FROM_BYTES = 16 * 1024
 """Smaller bodies are not worth the time it takes to compress them, least of all on a loopback."""
 CHUNK_BYTES = 256 * 1024
 """How much of a body is in memory at a time."""
+# Five times as fast; the extra `fast` brings it.
+_gzip: Any = import_module("isal.isal_zlib" if find_spec("isal") else "zlib")
 _GZIP_LEVEL = 2
 _GZIP_WINDOW = 31  # zlib's way to say: with a gzip header
 
@@ -228,7 +235,7 @@ async def answer(request: web.BaseRequest, document: Any) -> web.StreamResponse:
     body = msgspec.json.encode(document)
     if len(body) < GZIP_FROM_BYTES or not accepts_gzip(request):
         return answer_bytes(body)
-    body = await asyncio.to_thread(zlib.compress, body, _GZIP_LEVEL, _GZIP_WINDOW)
+    body = await asyncio.to_thread(_gzip.compress, body, _GZIP_LEVEL, _GZIP_WINDOW)
     return answer_bytes(body, headers={"Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
 
 
@@ -278,23 +285,35 @@ async def answer_open_file(
     headers = {**headers, "Accept-Ranges": "bytes"}
     if status == 206:
         headers["Content-Range"] = f"bytes {begin}-{end - 1}/{size}"
-    file.seek(begin)
     if end - begin <= CHUNK_BYTES:
         # A read this size, from the page cache most likely, is quicker than a hop to a thread.
+        file.seek(begin)
         return version.mark(web.Response(body=file.read(end - begin), status=status, headers=headers))
     response = version.mark(web.StreamResponse(status=status, headers=headers))
     response.content_length = end - begin
-    await response.prepare(request)
-    if request.method != "HEAD":
-        reader = aiofiles.threadpool.wrap(file)
-        while begin < end:
-            chunk = await reader.read(min(CHUNK_BYTES, end - begin))
-            if not chunk:
-                raise ConnectionResetError("the file became shorter while it was sent")
-            await response.write(chunk)
-            begin += len(chunk)
+    writer = await response.prepare(request)
+    if request.method != "HEAD" and await _send(writer, file, begin, end - begin) < end - begin:
+        raise ConnectionResetError("the file became shorter while it was sent")
     await response.write_eof()
     return response
+
+
+async def _send(writer: AbstractStreamWriter | None, file: BinaryIO, begin: int, count: int) -> int:
+    """Send a part of a file; return how much of it there was."""
+    assert writer is not None
+    # The system sends it without our seeing it; a writer that makes something go wrong wants to see it.
+    if type(writer) is StreamWriter:
+        if writer.transport is None or writer.transport.is_closing():
+            raise ConnectionResetError("the client went away")
+        with suppress(NotImplementedError):  # uvloop's
+            return await asyncio.get_running_loop().sendfile(writer.transport, file, begin, count)
+    file.seek(begin)
+    reader = aiofiles.threadpool.wrap(file)
+    sent = 0
+    while sent < count and (chunk := await reader.read(min(CHUNK_BYTES, count - sent))):
+        await writer.write(chunk)
+        sent += len(chunk)
+    return sent
 
 
 def _open(path: Path) -> BinaryIO:
@@ -401,7 +420,7 @@ async def answer_made(request: web.BaseRequest, made: Made, version: Version) ->
 
 async def answer_stream(request: web.BaseRequest, chunks: Iterator[bytes]) -> web.StreamResponse:
     """Answer with JSON that comes in chunks, each made (and compressed) in a thread; one at a time is in memory."""
-    packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW) if accepts_gzip(request) else None
+    packer = _gzip.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW) if accepts_gzip(request) else None
     headers = {"Content-Type": JSON, "Vary": "Accept-Encoding"}
     if packer is not None:
         headers["Content-Encoding"] = "gzip"

@@ -13,6 +13,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -284,8 +285,7 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
 
 
-def _as_row(search: SearchRow) -> tuple[Any, ...]:
-    return tuple(getattr(search, name) for name in _COLUMNS)
+_as_row = attrgetter(*_COLUMNS)
 
 
 class Store:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence, Sized
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 from functools import cache
-from itertools import accumulate, chain
+from itertools import accumulate, chain, count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from aurora_async.transfer._shapes import Column, Field, ValueKind, fields_of, l
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["arrow_column", "arrow_schema", "import_pyarrow", "record_batch"]
+__all__ = ["arrow_column", "arrow_schema", "import_pyarrow", "record_batch", "text_columns"]
 
 
 def import_pyarrow() -> Any:
@@ -42,7 +43,11 @@ def record_batch(records: Sequence[Any], record_type: type[Any]) -> pyarrow.Reco
         InvalidInput: A value is not what the class says, such as a number of more than 64 bits.
     """
     pa = import_pyarrow()
-    arrays = [_array(pa, list(map(attrgetter(one.name), records)), one) for one in fields_of(record_type)]
+    shared = layout_of(record_type).inline
+    arrays = [
+        (_shared if one.name in shared else _array)(pa, list(map(attrgetter(one.name), records)), one)
+        for one in fields_of(record_type)
+    ]
     return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(record_type))
 
 
@@ -53,6 +58,20 @@ def arrow_column(column: Column) -> pyarrow.Array:
         InvalidInput: A value is not of the column's kind.
     """
     return _array(import_pyarrow(), column.values, Field(column.name, column.kind, column.optional))
+
+
+def text_columns(schema: pyarrow.Schema) -> list[str]:
+    """Return the paths, as Parquet has them, of columns of text that are within no list."""
+    return [path for field in schema for path in _text_columns(field, "")]
+
+
+def _text_columns(field: pyarrow.Field, above: str) -> Iterator[str]:
+    path = above + field.name
+    if import_pyarrow().types.is_string(field.type):
+        yield path
+    elif import_pyarrow().types.is_struct(field.type):
+        for inner in field.type:
+            yield from _text_columns(inner, f"{path}.")
 
 
 _FIELDS: dict[type[Any], list[Any]] = {}
@@ -84,6 +103,19 @@ def _type(field: Field) -> Any:
     }.get(field.kind, pa.string())
 
 
+_PLACE = Field("place", ValueKind.COUNT)
+
+
+def _shared(pa: Any, values: list[Any], field: Field) -> Any:
+    """Return a column of what may be a few objects, over and over: data sources, as `columnar_decoder` gives them."""
+    distinct = {id(value): value for value in values}
+    if 2 * len(distinct) > len(values):
+        return _array(pa, values, field)
+    places = dict(zip(distinct, count()))
+    at = _array(pa, [places[id(value)] for value in values], _PLACE)
+    return _array(pa, list(distinct.values()), field).take(at)
+
+
 def _array(pa: Any, values: list[Any], field: Field) -> Any:
     kind = _type(field)
     if field.kind is ValueKind.RECORD and field.inner is not None:
@@ -108,6 +140,9 @@ def _plain(pa: Any, values: list[Any], of: ValueKind, kind: Any) -> Any:
 
     Filled by hand, because `pyarrow.array` imports pandas wherever that is installed: 50 MB and half a second.
     """
+    if of is ValueKind.NUMBER:
+        with suppress(TypeError):  # most columns of numbers have no gap; looking for one takes longer than this
+            return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(array("d", values))])
     validity = None
     if None in values:
         validity = _bits(pa, [value is not None for value in values])
@@ -120,7 +155,7 @@ def _plain(pa: Any, values: list[Any], of: ValueKind, kind: Any) -> Any:
     elif of is ValueKind.COUNT:
         buffers = [pa.py_buffer(array("q", values))]
     elif of is ValueKind.TIME:
-        buffers = [pa.py_buffer(array("q", map(_microseconds, values)))]
+        buffers = [pa.py_buffer(array("q", _all_microseconds(values)))]
     else:
         texts = list(map(json_bytes, values) if of is ValueKind.JSON else map(str.encode, map(str, values)))
         buffers = [_offsets(pa, texts), pa.py_buffer(b"".join(texts))]
@@ -128,6 +163,7 @@ def _plain(pa: Any, values: list[Any], of: ValueKind, kind: Any) -> Any:
 
 
 _EPOCH = datetime(1970, 1, 1)
+_MICROSECOND = timedelta(microseconds=1)
 _NOTHING = {ValueKind.FLAG: False, ValueKind.NUMBER: 0, ValueKind.COUNT: 0, ValueKind.TIME: _EPOCH}
 """What stands where nothing is."""
 
@@ -137,6 +173,13 @@ def _microseconds(moment: date) -> int:
         moment = datetime(moment.year, moment.month, moment.day)
     since = naive_utc(moment) - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _all_microseconds(moments: list[Any]) -> Iterable[int]:
+    try:
+        return [(moment - _EPOCH) // _MICROSECOND for moment in moments]
+    except TypeError:  # days, or instants with a zone
+        return map(_microseconds, moments)
 
 
 def _bits(pa: Any, flags: list[bool]) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aurora_async.errors import MalformedAnswer
-from aurora_async.transfer._columnar import columnar, fitting, naive_utc
+from aurora_async.transfer._columnar import columnar_decoder, fitting, naive_utc
 from aurora_async.transfer._json import json_bytes
 from aurora_async.transfer._shapes import Column, ValueKind, columns, layout_of
 from aurora_async.transfer.cutter import Block, RecordCutter
@@ -29,7 +29,8 @@ class Csv:
 
     def __init__(self, url: str, table: TableForm) -> None:
         self._url = url
-        self._cutter = RecordCutter(columnar(table.record_type), url=url, block_bytes=_BLOCK_BYTES)
+        decode = columnar_decoder(table.record_type)
+        self._cutter: RecordCutter[Any] = RecordCutter(decode=decode, url=url, block_bytes=_BLOCK_BYTES)
         self._record_type = table.record_type
         self._numbered = layout_of(table.record_type).numbered
         self._places = table.places
@@ -40,7 +41,7 @@ class Csv:
     def records(self) -> int:
         return self._cutter.count
 
-    def feed(self, batch: bytes) -> Iterable[bytes]:
+    def feed(self, batch: bytes | memoryview) -> Iterable[bytes]:
         return map(self._lines, self._cutter.cut(batch))
 
     def finish(self) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ import msgspec
 from aurora_async.errors import InvalidInput
 from aurora_async.transfer._csv import Csv
 from aurora_async.transfer._parquet import Parquet
-from aurora_async.transfer.cutter import RAW_BLOCK_BYTES, Block, RecordCounter, RecordCutter
+from aurora_async.transfer.cutter import Block, RecordCounter, RecordCutter
 from aurora_async.transfer.formats import Format, TableForm, check_format
 
 __all__ = ["Listed", "Shape", "merged_runs", "read_at", "shape_for"]
@@ -30,7 +30,7 @@ class Shape(Protocol):
     @property
     def records(self) -> int: ...
 
-    def feed(self, batch: bytes, /) -> Iterable[bytes]: ...
+    def feed(self, batch: bytes | memoryview, /) -> Iterable[bytes | memoryview]: ...
 
     def finish(self) -> Iterable[bytes]: ...
 
@@ -60,7 +60,7 @@ class _AsSent:
     def records(self) -> int:
         return self._counter.records
 
-    def feed(self, batch: bytes) -> Iterable[bytes]:
+    def feed(self, batch: bytes | memoryview) -> Iterable[bytes | memoryview]:
         self._counter.feed(batch)
         return (batch,)
 
@@ -73,14 +73,14 @@ class _Lines:
     """One record a line."""
 
     def __init__(self, url: str) -> None:
-        self._cutter = RecordCutter(msgspec.Raw, url=url, block_bytes=RAW_BLOCK_BYTES)
+        self._cutter = RecordCutter(msgspec.Raw, url=url)
         self._decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
     @property
     def records(self) -> int:
         return self._cutter.count
 
-    def feed(self, batch: bytes) -> Iterable[bytes]:
+    def feed(self, batch: bytes | memoryview) -> Iterable[bytes]:
         return map(self._lines, self._cutter.cut(batch))
 
     def finish(self) -> Iterable[bytes]:
@@ -106,7 +106,7 @@ class Listed:
         self._sorted = sort_key is not None
         record_type: type[Any] = msgspec.Raw if sort_key is None else _keyed(sort_key)
         self.decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[record_type])  # type: ignore[valid-type]
-        self._cutter = RecordCutter(record_type, url=url, block_bytes=RAW_BLOCK_BYTES)
+        self._cutter = RecordCutter(record_type, url=url)
         self._at = 0
         self._last = ""
         self._in_order = True
@@ -118,7 +118,7 @@ class Listed:
     def records(self) -> int:
         return self._cutter.count
 
-    def feed(self, batch: bytes) -> Iterator[bytes]:
+    def feed(self, batch: bytes | memoryview) -> Iterator[bytes]:
         for block in self._cutter.cut(batch):
             yield from self._take(block)
 

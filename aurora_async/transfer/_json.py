@@ -11,7 +11,9 @@ __all__ = ["json_bytes"]
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return `value` as JSON without white space."""
+    """Return `value` as JSON without white space; bytes are that already."""
+    if type(value) is bytes:
+        return value
     try:
         return msgspec.json.encode(value)
     except OverflowError:  # msgspec reads numbers of more than 64 bits, but writes none

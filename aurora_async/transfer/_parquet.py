@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aurora_async.transfer._arrow import arrow_schema, import_pyarrow, record_batch
-from aurora_async.transfer._columnar import columnar, fitting
+from aurora_async.transfer._arrow import arrow_schema, import_pyarrow, record_batch, text_columns
+from aurora_async.transfer._columnar import columnar_decoder, fitting
 from aurora_async.transfer.cutter import Block, RecordCutter
 from aurora_async.transfer.formats import TableForm
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Parquet"]
 
-# Large enough that the work of a batch is in its columns, small enough that the loop gets its turn in between.
-_BLOCK_BYTES = 256 * 1024
+# A column costs some microseconds however short it is, and a record of ephemeris has thirty of them.
+_BLOCK_BYTES = 1024 * 1024
 _ROW_GROUP_BYTES = 8 * 1024 * 1024
 """Of Arrow memory: what waits for its row group, and, compressed, once more while that is written."""
 
@@ -33,7 +33,8 @@ class Parquet:
 
     def __init__(self, url: str, table: TableForm) -> None:
         self._url = url
-        self._cutter = RecordCutter(columnar(table.record_type), url=url, block_bytes=_BLOCK_BYTES)
+        decode = columnar_decoder(table.record_type)
+        self._cutter: RecordCutter[Any] = RecordCutter(decode=decode, url=url, block_bytes=_BLOCK_BYTES)
         self._record_type = table.record_type
         self._about = {
             "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -49,7 +50,7 @@ class Parquet:
     def records(self) -> int:
         return self._cutter.count
 
-    def feed(self, batch: bytes) -> Iterable[bytes]:
+    def feed(self, batch: bytes | memoryview) -> Iterable[bytes]:
         return self._taken(self._cutter.cut(batch))
 
     def finish(self) -> Iterator[bytes]:
@@ -81,7 +82,8 @@ class Parquet:
 
             metadata = {f"aurora_async.{key}": value for key, value in self._about.items()}
             schema = arrow_schema(self._record_type).with_metadata(metadata)
-            self._writer = ParquetWriter(self._written, schema, compression="zstd")
+            # Numbers that hardly ever repeat are written faster, and shorter, without a dictionary.
+            self._writer = ParquetWriter(self._written, schema, compression="zstd", use_dictionary=text_columns(schema))
         return self._writer
 
 

@@ -19,7 +19,7 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import reduce
 from pathlib import Path
@@ -32,18 +32,19 @@ import attrs
 import msgspec
 
 from aurora_async.errors import IncompleteBody, InvalidInput
-from aurora_async.transfer._columnar import columnar, fitting, naive_utc
+from aurora_async.transfer._columnar import columnar_decoder, fitting, naive_utc
 from aurora_async.transfer._forms import read_at
 from aurora_async.transfer._parquet import Parquet
 from aurora_async.transfer._shapes import fields_of, layout_of
-from aurora_async.transfer.cutter import RAW_BLOCK_BYTES, Block, RecordCutter
-from aurora_async.transfer.download import Body, closable, refuse_other_count, write_all
+from aurora_async.transfer.cutter import Block, RecordCutter
+from aurora_async.transfer.download import Body, fill, refuse_other_count, write_all
 from aurora_async.transfer.formats import TableForm, check_format
 from aurora_async.transfer.names import safe_name
-from aurora_async.transfer.sink import PartFile, as_ours, pump, refuse_other_length, sync_folder
+from aurora_async.transfer.sink import PartFile, as_ours, refuse_other_length, sync_folder
 
 __all__ = ["Appended", "DataFile", "append", "check_append"]
 
+_BLOCK_BYTES = 256 * 1024
 _GATHERED_BYTES = 16 * 1024 * 1024
 _READ_BYTES = 1024 * 1024
 _CLEANUP_S = 5.0
@@ -110,8 +111,7 @@ async def append(
     check_append(stem, table)
     split = _Split(body.url, table)
     async with _staging(folder, aside, stem, body.url) as staging, PartFile(staging / "gathered") as gathered:
-        async with aclosing(closable(body.chunks())) as chunks:
-            received = await pump(chunks, gathered, split.feed)
+        received = await fill(body, gathered, split.feed)
         refuse_other_length(received, body.length, body.url, folder)
         try:
             await gathered.run(write_all, gathered, split.finish)
@@ -163,7 +163,8 @@ class _Split:
         partition = layout_of(table.record_type).partition
         self._partition = [(name, path.split(".")) for name, path in partition.items()]
         self._url = url
-        self._cutter = RecordCutter(columnar(table.record_type), url=url, block_bytes=RAW_BLOCK_BYTES)
+        decode = columnar_decoder(table.record_type)
+        self._cutter: RecordCutter[Any] = RecordCutter(decode=decode, url=url, block_bytes=_BLOCK_BYTES)
         self._texts = msgspec.json.Decoder(list[msgspec.Raw])
         self._waiting: dict[tuple[Any, ...], list[msgspec.Raw]] = {}
         self._waiting_bytes = 0
@@ -173,7 +174,7 @@ class _Split:
     def records(self) -> int:
         return self._cutter.count
 
-    def feed(self, batch: bytes) -> Iterator[bytes]:
+    def feed(self, batch: bytes | memoryview) -> Iterator[bytes]:
         for block in self._cutter.cut(batch):
             self._sort(block)
             if self._waiting_bytes >= _GATHERED_BYTES:

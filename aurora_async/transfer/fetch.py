@@ -14,7 +14,7 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from datetime import datetime
 from functools import partial
@@ -48,7 +48,7 @@ from aurora_async.transfer.digests import Digest, caller_digest, etag_digest, pr
 from aurora_async.transfer.leases import PARTS_FOLDER, Claim, ClaimLost, Leftover
 from aurora_async.transfer.names import name_from
 from aurora_async.transfer.origins import Origin
-from aurora_async.transfer.sink import PartFile, as_ours, pump, refuse_other_length, sync_folder
+from aurora_async.transfer.sink import Data, PartFile, as_ours, pump, refuse_other_length, sync_folder
 from aurora_async.transfer.versions import Version
 
 logger = logging.getLogger(__name__)
@@ -510,11 +510,13 @@ class Fetcher:
         part.expect(Version.of(body.headers, length), body, decode)
         if length is None or length > _SMALL_BYTES:  # a small one's first bytes are all that has to be waited for
             await part.run(part.begin)
+        pace = _Pace(wanted, part.written_bytes if body.status == 206 else 0, body.length)
+        await part.take(body, decode=decode, tell=pace.tell)
         trouble: list[AuroraError] = []
 
         async def arriving() -> AsyncGenerator[bytes, None]:
             try:
-                async with aclosing(_paced(body, part, decode)) as chunks:
+                async with aclosing(pace.kept(body.chunks(decode=decode))) as chunks:
                     async for chunk in chunks:
                         yield chunk
             except (TransportError, IncompleteBody, TransferStalled) as error:
@@ -529,35 +531,55 @@ class Fetcher:
         refuse_other_length(part.written_bytes, length, wanted.shown, wanted.target)
 
 
-async def _paced(body: Body, part: _Part, decode: bool) -> AsyncGenerator[bytes, None]:
-    """Yield the chunks of a body, and give up when they come too slowly. What the disk takes does not count."""
-    wanted, arrived = part.wanted, part.written_bytes if body.status == 206 else 0
-    total = None if body.length is None else arrived + body.length
-    window_s, least_bytes = wanted.options.stall_s, (wanted.options.least_bytes_per_s or 0) * wanted.options.stall_s
-    in_window, waited_s = 0, 0.0
-    async with aclosing(body.chunks(decode=decode)) as chunks:
-        while True:
-            asked = anyio.current_time()
-            # A reader that is cancelled is lost. So it is only once all that might still come would be too late.
-            patience_s = window_s - waited_s + (window_s if in_window >= least_bytes else 0)
-            with anyio.move_on_after(patience_s if least_bytes else None) as scope:
-                chunk = await anext(chunks, b"")
-            waited_s += anyio.current_time() - asked
-            if not scope.cancelled_caught:
+class _Pace:
+    """Tells how a body arrives, and gives up when it comes too slowly. What the disk takes does not count."""
+
+    def __init__(self, wanted: _Wanted, before: int, length: int | None) -> None:
+        options = wanted.options
+        self._wanted = wanted
+        self._before = before
+        self._total = None if length is None else before + length
+        self._window_s = options.stall_s
+        self._least_bytes = (options.least_bytes_per_s or 0) * options.stall_s
+        self._arrived, self._waited_s = 0, 0.0
+        self._in_window, self._window_waited_s = 0, 0.0
+
+    def tell(self, arrived: int, waited_s: float) -> None:
+        """Take note of all that has arrived, and how long the network was waited for; raises `TransferStalled`."""
+        size = arrived - self._arrived
+        self._in_window += size
+        self._window_waited_s += waited_s - self._waited_s
+        self._arrived, self._waited_s = arrived, waited_s
+        if size and self._wanted.on_bytes is not None:
+            self._wanted.on_bytes(self._before + arrived, self._total)
+        if self._window_waited_s >= self._window_s:
+            if self._in_window < self._least_bytes:
+                raise self._stalled()
+            self._in_window, self._window_waited_s = 0, 0.0
+
+    async def kept(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """Yield the chunks while they come fast enough."""
+        async with aclosing(chunks):
+            while True:
+                asked = anyio.current_time()
+                # A reader that is cancelled is lost. So it is only once all that might still come would be too late.
+                is_enough = self._in_window >= self._least_bytes
+                patience_s = self._window_s - self._window_waited_s + (self._window_s if is_enough else 0)
+                with anyio.move_on_after(patience_s if self._least_bytes else None) as scope:
+                    chunk = await anext(chunks, b"")
+                waited_s = anyio.current_time() - asked
+                if scope.cancelled_caught:
+                    self._window_waited_s += waited_s
+                    raise self._stalled()
                 if not chunk:
                     return
-                in_window += len(chunk)
-                arrived += len(chunk)
                 yield chunk
-                if wanted.on_bytes is not None:
-                    wanted.on_bytes(arrived, total)
-                if waited_s < window_s:
-                    continue
-                if in_window >= least_bytes:
-                    in_window, waited_s = 0, 0.0
-                    continue
-            reason = f"only {in_window} bytes came in {waited_s:.1f} s, after {arrived - in_window} bytes"
-            raise TransferStalled(wanted.shown, wanted.target, reason)
+                self.tell(self._arrived + len(chunk), self._waited_s + waited_s)
+
+    def _stalled(self) -> TransferStalled:
+        before = self._before + self._arrived - self._in_window
+        reason = f"only {self._in_window} bytes came in {self._window_waited_s:.1f} s, after {before} bytes"
+        return TransferStalled(self._wanted.shown, self._wanted.target, reason)
 
 
 def _refuse_other(body: Body, wanted: _Wanted) -> None:
@@ -640,14 +662,14 @@ class _Part(PartFile):
         if not self._has_name:  # otherwise it is clean already
             await super().__aexit__(kind, error, trace)
 
-    async def run(self, call: Callable[..., T], *args: object) -> T:
-        """Run a function in the writer's thread.
+    async def _of_here(self, work: Awaitable[T]) -> T:
+        """Await what uses the file in a thread.
 
         Raises:
             ClaimLost: Others have taken the file, and perhaps cleaned ours away.
         """
         try:
-            return await super().run(call, *args)
+            return await super()._of_here(work)
         except TargetNotWritable:
             if not await anyio.to_thread.run_sync(lambda: self._claim.is_held):
                 raise ClaimLost from None
@@ -751,16 +773,18 @@ class _Part(PartFile):
         self._hash_what_is_there()
         self._refuse_without_space()
 
-    def write_here(self, data: bytes) -> None:
+    def write_here(self, data: Data) -> None:
         self.begin()
         super().write_here(data)
         if self._given_up:
             return
         self._fetched_bytes += len(data)
-        for digest in self._hashes.values():
-            digest.update(data)
         if time.monotonic() - self._checkpoint_time >= _CHECKPOINT_S:
             self._checkpoint()
+
+    def _hash(self, data: Data) -> None:
+        for digest in self._hashes.values():
+            digest.update(data)
 
     def _hash_what_is_there(self) -> None:
         if self.wanted.digest is not None:
@@ -771,8 +795,7 @@ class _Part(PartFile):
         self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
         if self.written_bytes:
             for piece in _pieces(self._path):
-                for digest in self._hashes.values():
-                    digest.update(piece)
+                self._hash(piece)
                 if self._given_up:
                     return
 

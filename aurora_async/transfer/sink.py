@@ -18,10 +18,11 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -37,13 +38,16 @@ from aurora_async.errors import (
     WrongContent,
     raise_bare,
 )
+from aurora_async.transfer.digests import beside
 
 __all__ = ["Check", "PartFile", "Saved", "ensure_writable", "save"]
 
 T = TypeVar("T")
+Data: TypeAlias = bytes | memoryview
 
 _BATCH_BYTES = 1024 * 1024
 _BATCH_CHUNKS = 8192
+_BEHIND_BYTES = 32 << 20
 _CLEANUP_S = 5.0
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -131,7 +135,7 @@ async def save(
     return Saved(target, part.written_bytes, 0, part.sha256, time.monotonic() - started)
 
 
-async def pump(chunks: AsyncIterable[bytes], part: PartFile, shape: Callable[[bytes], Iterable[bytes]]) -> int:
+async def pump(chunks: AsyncIterable[bytes], part: PartFile, shape: Callable[[bytes], Iterable[Data]]) -> int:
     """Move all chunks into a part file, reading and writing at the same time; return how many bytes were read.
 
     `shape` runs in the writer's thread, on batches of 1 MiB and more, and returns what to write for them. One batch is
@@ -163,13 +167,13 @@ async def pump(chunks: AsyncIterable[bytes], part: PartFile, shape: Callable[[by
 
 
 async def _write_batches(
-    batches: MemoryObjectReceiveStream[list[bytes]], part: PartFile, shape: Callable[[bytes], Iterable[bytes]]
+    batches: MemoryObjectReceiveStream[list[bytes]], part: PartFile, shape: Callable[[bytes], Iterable[Data]]
 ) -> None:
     async for batch in batches:
         await part.run(_write_shaped, part, shape, batch)
 
 
-def _write_shaped(part: PartFile, shape: Callable[[bytes], Iterable[bytes]], batch: list[bytes]) -> None:
+def _write_shaped(part: PartFile, shape: Callable[[bytes], Iterable[Data]], batch: list[bytes]) -> None:
     for piece in shape(b"".join(batch) if len(batch) > 1 else batch[0]):
         part.write_here(piece)
 
@@ -193,6 +197,7 @@ class PartFile:
     def __init__(self, target: Path, *, url: str = "", sha256: bool = False, overwrite: bool = True) -> None:
         self.target = Path(target)
         self.written_bytes = 0
+        self._behind_bytes = 0
         self._url = url
         self._overwrite = overwrite
         self._digest = hashlib.sha256() if sha256 else None
@@ -240,9 +245,42 @@ class PartFile:
 
     async def run(self, call: Callable[..., T], *args: object) -> T:
         """Run a function in the writer's thread; it may use `write_here`."""
+        # Abandoned, not waited for: the lock makes the clean-up wait, and that has a time box.
+        return await self._of_here(anyio.to_thread.run_sync(self._locked, call, *args, abandon_on_cancel=True))
+
+    async def take(
+        self,
+        body: object,
+        shape: Callable[[Data], Iterable[Data]] | None = None,
+        look: Callable[[Data], object] | None = None,
+        **how: Any,
+    ) -> int:
+        """Write what a body gives by its fast way, where it has one; return how many bytes of it came, often 0.
+
+        Args:
+            body: Borrowed; `chunks` has the rest. `how` goes to its `pour`.
+            shape: Runs in the writer's thread, and returns what to write for what came.
+            look: Instead of that, looks at what came while it is written as it is.
+        """
+        pour = getattr(body, "pour", None)
+        if pour is None:
+            return 0
+
+        def write(piece: memoryview) -> None:
+            if look is not None:
+                with beside(self.write_here, piece):
+                    look(piece)
+                return
+            for shaped in (piece,) if shape is None else shape(piece):
+                self.write_here(shaped)
+
+        received: int = await self._of_here(pour(partial(self._locked, write), **how))
+        return received
+
+    async def _of_here(self, work: Awaitable[T]) -> T:
+        """Await what uses the file in a thread."""
         try:
-            # Abandoned, not waited for: the lock makes the clean-up wait, and that has a time box.
-            return await anyio.to_thread.run_sync(self._locked, call, args, abandon_on_cancel=True)
+            return await work
         except OSError as error:
             if isinstance(error, AuroraError):
                 raise
@@ -261,13 +299,11 @@ class PartFile:
         """
         await self.run(self._commit)
 
-    def write_here(self, data: bytes) -> None:
+    def write_here(self, data: Data) -> None:
         """Append, in a function that `run` runs."""
         if self._given_up:
             return
-        if self._digest is not None:
-            self._digest.update(data)
-        with memoryview(data) as view:
+        with beside(self._hash, data), memoryview(data) as view:
             at = 0
             while at < len(view):
                 try:
@@ -275,8 +311,24 @@ class PartFile:
                 except OSError as error:
                     raise as_ours(error, self._url, self.target, self.written_bytes + at) from error
         self.written_bytes += len(data)
+        self._write_behind()
 
-    def _locked(self, call: Callable[..., T], args: tuple[object, ...]) -> T:
+    def _write_behind(self) -> None:
+        """Have the system begin to write what it would hold back: the end then waits for little (0.02 s, not 0.9 s/GB).
+
+        Linux takes "not needed" for that; nothing is lost but the cache of what is on the disk already.
+        """
+        size = self.written_bytes - self._behind_bytes
+        if size >= _BEHIND_BYTES and hasattr(os, "posix_fadvise"):
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self._fd, self._behind_bytes, size, os.POSIX_FADV_DONTNEED)
+            self._behind_bytes = self.written_bytes
+
+    def _hash(self, data: Data) -> None:
+        if self._digest is not None:
+            self._digest.update(data)
+
+    def _locked(self, call: Callable[..., T], *args: Any) -> T:
         with self._lock:
             return call(*args)
 

@@ -35,6 +35,7 @@ from aurora_async.aurorax.models import (
 )
 from aurora_async.aurorax.wire import query_document
 from aurora_async.errors import InvalidQuery
+from aurora_async.transfer.decoding import decoder
 
 RECORDS = json.loads((Path(__file__).parents[1] / "facts" / "aurorax_records.json").read_text("utf-8"))
 
@@ -537,7 +538,8 @@ CONJUNCTION: dict[str, Any] = RECORDS["conjunction_selected"] | {
 
 
 def decoded(record: Any, kind: type[Any]) -> Any:
-    return msgspec.json.decode(json.dumps(record), type=kind)
+    (found,) = decoder(kind)(b"[" + json.dumps(record).encode() + b"]")
+    return found
 
 
 def test_a_real_conjunction_is_read() -> None:
@@ -640,7 +642,7 @@ def test_a_location_that_is_null_has_no_coordinates() -> None:
     """As one whose latitude and longitude are null: nobody who reads `record.nbtrace.lat` should have to ask first."""
     text = b"""{"data_source": {"identifier": 3}, "epoch": "2020-01-01T00:00:00.5Z", "nbtrace": null, "sbtrace": null,
                "location_geo": {"lat": 1.5, "lon": null}, "location_gsm": null}"""
-    record = msgspec.json.decode(text, type=Ephemeris)
+    (record,) = decoder(Ephemeris)(b"[" + text + b"]")
     assert record.nbtrace == record.sbtrace == record.location_gsm == Location(None, None)
     assert record.location_geo == Location(1.5, None)
 

@@ -25,6 +25,7 @@ from aurora_async.aurorax import (
     SchemaField,
     SearchRequest,
 )
+from aurora_async.transfer.decoding import decoder
 from aurora_async.transfer.tables import Records
 
 SOURCE = DataSource(
@@ -239,7 +240,7 @@ def test_a_record_has_a_sheet_in_a_notebook(record: Any) -> None:
 def test_a_real_record_decodes_and_shows() -> None:
     """The decorator that says the layout must leave the class one that the JSON decoder builds."""
     text = json.dumps(msgspec.to_builtins(EPHEMERIS))
-    assert msgspec.json.decode(text, type=Ephemeris) == EPHEMERIS
+    assert decoder(Ephemeris)(f"[{text}]".encode()) == [EPHEMERIS]
 
 
 def test_a_frame_survives_a_file(tmp_path: Path) -> None:

@@ -511,6 +511,32 @@ async def test_events_tell_the_whole_story_in_order(scripted: Scripted, tmp_path
     assert {event.request_id for event in told} == set(scripted.requests)
 
 
+async def test_a_large_body_is_told_of_while_it_comes_by_its_fast_way(scripted: Scripted, tmp_path: Path) -> None:
+    """In order, up to its last byte; and it is counted like any other."""
+    text = json.dumps({"result": [conjunction(number) for number in range(10_000)]}).encode()
+
+    async def data(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = len(text)
+        await response.prepare(request)
+        for at in range(0, len(text), 1_000_000):
+            await response.write(text[at : at + 1_000_000])
+            await asyncio.sleep(0.15)
+        return response
+
+    scripted.records = [conjunction()] * 10_000
+    scripted.on("data", data)
+    arrived: list[int] = []
+    async with client_of(scripted) as client:
+        with client.events.subscribe(lambda event: arrived.append(event.bytes) if event.bytes else None):
+            saved = await client.conjunctions.download(a_query(), tmp_path / "found.json", format="body")
+    assert (tmp_path / "found.json").read_bytes() == text
+    assert (saved.records, saved.bytes) == (10_000, len(text))
+    assert arrived == sorted(arrived)
+    assert arrived[-1] == len(text)
+    assert len(set(arrived)) > 2
+
+
 async def test_a_failing_listener_harms_nobody(scripted: Scripted, caplog: pytest.LogCaptureFixture) -> None:
     """A bug in a progress display is logged, and the search goes on."""
 

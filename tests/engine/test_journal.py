@@ -9,14 +9,24 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 from support.disks import read_only
 from support.processes import ENVIRON
 
-from aurora_async.engine.journal import Entry, Journal, LeaseLost, Planned, Stage, read_facts, read_journal
+from aurora_async.engine.journal import (
+    _FREE,
+    _MIGRATIONS,
+    Entry,
+    Journal,
+    LeaseLost,
+    Planned,
+    Stage,
+    read_facts,
+    read_journal,
+)
 from aurora_async.errors import InvalidInput, TargetNotWritable
 from aurora_async.processes import host
 
@@ -370,6 +380,33 @@ async def test_whoever_lost_his_lease_changes_nothing_any_more(path: Path) -> No
 
 
 # What others see -------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_free_is_found_without_looking_at_the_rest(path: Path) -> None:
+    """A batch of a hundred thousand asks a thousand times for its next hundred."""
+    async with opened(path) as journal:
+        plan = journal._database.read(f"EXPLAIN QUERY PLAN {_FREE}", (10,))
+    steps = [str(row[3]) for row in plan]
+    assert steps[0] == "SCAN entries USING INDEX free_entries"
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
+async def test_a_journal_of_the_first_version_is_gone_on_with(path: Path) -> None:
+    """A batch that began before an upgrade ends after it."""
+    stages = ("planned", "submitted", "done")
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.executescript(_MIGRATIONS[0])
+        old.execute("PRAGMA user_version = 1")
+        sql = (
+            "INSERT INTO entries (number, key, kind, query, path, stage, changed_us) VALUES (?, ?, 'x', '{}', ?, ?, 1)"
+        )
+        old.executemany(sql, [(number, stage, stage, stage) for number, stage in enumerate(stages, 1)])
+    async with opened(path) as journal:
+        taken = await journal.take(10)
+        assert names(taken) == ["planned", "submitted"]
+        for entry in taken:
+            await finished(journal, entry)
+    assert {entry.stage for entry in read_journal(path)[1]} == {Stage.DONE}
 
 
 async def test_it_is_read_while_it_is_written(path: Path) -> None:

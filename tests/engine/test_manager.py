@@ -82,6 +82,69 @@ async def test_queries_may_come_asynchronously_and_of_any_kind(scripted: Scripte
     assert {path.split("/")[3] for _, path in scripted.seen} == {"conjunctions", "ephemeris", "data_products"}
 
 
+async def test_a_query_that_waits_costs_no_task(scripted: Scripted) -> None:
+    """Three hundred under way are three hundred entries of one timetable, and end like any other."""
+    scripted.takes_s = LONG_S
+    async with client_of(scripted) as client:
+        before = len(ours())
+        async with client.run([a_query(1 + n % 28) for n in range(300)], at_once=300) as run:
+            first = asyncio.create_task(run.__anext__())
+            poller = client._open_engine.poller
+            async with asyncio.timeout(10):
+                while poller.watching < 300:
+                    await asyncio.sleep(0.005)
+            assert len(ours()) <= before + 2 + 16 * 3  # the run, its reader, and who speaks to the service
+            scripted.takes_s = 0.0
+            assert (await first).ok
+            assert sum([outcome.ok async for outcome in run]) == 299
+        assert len(ours()) <= before + 1
+    assert scripted.cancelled == []
+
+
+def ours() -> set[asyncio.Task[object]]:
+    """Tasks that are not the scripted service's."""
+    return {task for task in asyncio.all_tasks() if "RequestHandler" not in repr(task)}
+
+
+async def test_queries_in_windows_do_not_keep_others_from_being_submitted(scripted: Scripted) -> None:
+    """They are many requests each, and long under way: at_once counts them, the few who submit do not."""
+    scripted.records = []
+    scripted.takes = lambda query: LONG_S if query["start"].startswith("2020-0") else 0.0
+    windowed = [EphemerisQuery(start="2020-01-01", end="2020-03-01", programs="swarm") for _ in range(40)]
+    async with (
+        client_of(scripted) as client,
+        client.run([*windowed, a_query(), query_of_december()], at_once=50) as run,
+    ):
+        async with asyncio.timeout(10):
+            outcome = await anext(run)
+    assert outcome.index == 41
+    assert outcome.ok
+
+
+def query_of_december() -> ConjunctionQuery:
+    """One that the scripted service answers at once."""
+    return a_query(start="2020-12-01", end="2020-12-02")
+
+
+async def test_a_bug_in_what_is_waited_for_ends_the_run_with_it(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no error of ours must not be an outcome, nor leave the reader without one."""
+    scripted.takes_s = LONG_S
+    async with client_of(scripted) as client:
+        run = client.run([a_query(day) for day in range(1, 9)])
+
+        async def broken(*args: object, **kwargs: object) -> None:
+            raise ZeroDivisionError
+
+        reading = asyncio.create_task(run.__anext__())
+        while len(scripted.requests) < 8:
+            await asyncio.sleep(0.001)
+        monkeypatch.setattr(client._open_engine.session, "exchange", broken)
+        with pytest.raises(ZeroDivisionError):
+            await reading
+
+
 async def test_failures_are_outcomes_and_the_rest_goes_on(scripted: Scripted) -> None:
     """Every third is refused; the others are there, and the error is the one a search would raise."""
 

@@ -7,14 +7,16 @@ import random
 from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.simulated import simulated
 
 from aurora_async.config import Polling
-from aurora_async.engine.poller import History, Poller, Schedule
+from aurora_async.engine.poller import History, Poller, Schedule, Watch, _Family, _Timetable
 from aurora_async.engine.protocol import Output, Phase, RequestStatus
 from aurora_async.errors import ClientClosed, NotFound, Unavailable
 
@@ -249,7 +251,7 @@ async def test_what_nobody_waits_for_is_forgotten() -> None:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
         assert poller.watching == 0
-        assert len(poller._heap) <= 200
+        assert len(poller._timetable) <= 200
         assert len(poller._families) <= 300
         poller.close()
 
@@ -316,3 +318,223 @@ async def test_a_failing_listener_of_a_status_ends_the_wait_with_its_error() -> 
         with pytest.raises(ZeroDivisionError):
             await poller.final_status(service, "0/x", likeness=None, since=service.started, on_status=broken)
         assert (await wait_for(poller, service, "0/y")).phase is Phase.READY
+
+
+# With a clock of our own: thousands of requests, hours of waiting, to the last look.
+
+
+class Simulated:
+    """A service whose requests take what it was told, and what became of each."""
+
+    name = "simulated"
+
+    def __init__(self, takes_s: list[float]) -> None:
+        self.takes_s = takes_s
+        self.begun: list[float] = []
+        self.noticed: dict[int, float] = {}
+        self.all_noticed = asyncio.Event()
+        self.looks = 0
+        self.looking: set[str] = set()
+
+    async def refresh(self, request_id: str) -> RequestStatus:
+        assert request_id not in self.looking, "two looks at one request at one time"
+        self.looking.add(request_id)
+        await asyncio.sleep(0.001)
+        self.looking.remove(request_id)
+        self.looks += 1
+        index = int(request_id)
+        takes_s = self.takes_s[index]
+        done = asyncio.get_running_loop().time() - self.begun[index] >= takes_s
+        begun = datetime(2024, 1, 1, tzinfo=UTC)
+        return RequestStatus(
+            request_id=request_id,
+            phase=Phase.READY if done else Phase.RUNNING,
+            requested=begun,
+            completed=begun + timedelta(seconds=takes_s) if done else None,
+        )
+
+    @property
+    def delays(self) -> list[float]:
+        """Seconds between ready and noticed as shares of what it took, smallest first."""
+        return sorted(
+            (noticed - self.begun[index] - self.takes_s[index]) / self.takes_s[index]
+            for index, noticed in self.noticed.items()
+        )
+
+
+class Noted(Watch):
+    """Notes when it was over."""
+
+    __slots__ = ()
+
+    def over(self, status: RequestStatus) -> None:
+        service: Any = self.service
+        service.noticed[int(self.request_id)] = asyncio.get_running_loop().time()
+        if len(service.noticed) == len(service.takes_s):
+            service.all_noticed.set()
+
+
+def waited_for(takes_s: list[float], *, gap_s: float = 0.0005, seed: int = 0) -> Simulated:
+    """Submit requests one after the other, and look until all are over."""
+    service = Simulated(takes_s)
+
+    async def wait() -> None:
+        loop = asyncio.get_running_loop()
+        async with anyio.create_task_group() as tasks:
+            poller = Poller(tasks, Polling(), at_once=12, rng=random.Random(seed))
+            for index in range(len(takes_s)):
+                service.begun.append(loop.time())
+                poller.watch(Noted(service, str(index), since=loop.time()), likeness=None)  # type: ignore[arg-type]
+                await asyncio.sleep(gap_s)
+            await service.all_noticed.wait()
+            assert poller.watching == 0
+
+    simulated(wait())
+    return service
+
+
+@settings(max_examples=40, deadline=None)
+@given(takes_s=st.floats(min_value=1.2, max_value=7200), seed=st.integers(min_value=0, max_value=1000))
+def test_one_of_unknown_length_is_noticed_within_a_tenth_and_its_jitter(takes_s: float, seed: int) -> None:
+    """From a second to two hours, with some eighty looks up to the ceiling and one every half minute behind it."""
+    service = waited_for([takes_s], seed=seed)
+    assert 0 <= service.delays[0] <= 0.13
+    assert service.looks <= 85 + takes_s / 27
+
+
+def test_a_thousand_alike_are_noticed_at_once_and_with_few_looks() -> None:
+    """The scouts find the first; by the forecast the others are looked at when they end."""
+    service = waited_for([2.0] * 1000)
+    delays = service.delays
+    assert delays[500] <= 0.01
+    assert delays[-1] <= 0.11
+    assert service.looks <= 1000 * 1.6
+
+
+def test_a_thousand_of_any_length_are_all_over_soon_after_the_longest() -> None:
+    """Where nothing agrees there is no forecast; the budget is for those that are left."""
+    rng = random.Random(5)
+    service = waited_for([rng.uniform(0.2, 8.0) for _ in range(1000)])
+    assert max(service.noticed.values()) <= 8.5 * 1.1
+    assert service.looks <= 3000
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    takes_s=st.lists(st.floats(min_value=0, max_value=20), min_size=1, max_size=30),
+    gap_s=st.floats(min_value=0, max_value=2),
+    seed=st.integers(min_value=0, max_value=1000),
+)
+def test_whatever_they_take_each_is_noticed_once_and_none_is_forgotten(
+    takes_s: list[float], gap_s: float, seed: int
+) -> None:
+    """No order of ends, promotions and forecasts loses one, looks at it twice at a time, or notices it too soon."""
+    service = waited_for(takes_s, gap_s=gap_s, seed=seed)
+    assert all(service.noticed[i] - service.begun[i] >= takes_s[i] for i in range(len(takes_s)))
+
+
+class Nameless:
+    """As a service, to those who never look."""
+
+    name = "nameless"
+
+
+def watches(count: int) -> list[Watch]:
+    return [Watch(Nameless(), str(index), since=0.0) for index in range(count)]  # type: ignore[arg-type]
+
+
+@given(
+    waits_s=st.lists(st.floats(min_value=0, max_value=4000), max_size=50),
+    moved=st.lists(st.tuples(st.integers(min_value=0, max_value=49), st.floats(min_value=0, max_value=4000))),
+)
+def test_the_timetable_gives_each_its_turn_once_in_order_and_never_early(
+    waits_s: list[float], moved: list[tuple[int, float]]
+) -> None:
+    """Moved or not; late by a sixty-fourth of the wait and a tick at most."""
+    timetable = _Timetable(0.005)
+    found = watches(len(waits_s))
+    due = dict(zip(found, waits_s, strict=True))
+    due |= {found[index]: wait_s for index, wait_s in moved if index < len(found)}
+    for watch, wait_s in zip(found, waits_s, strict=True):
+        timetable.put(watch, wait_s, 0.0)
+    for index, wait_s in moved:
+        if index < len(found):
+            timetable.put(found[index], wait_s, 0.0)
+    if len(timetable) > len(found):
+        timetable.tidy()
+    turns = []
+    while (now := timetable.first) < float("inf"):
+        while (taken := timetable.take(now)) is not None:
+            turns.append(taken)
+            assert due[taken] - 1e-6 <= now <= due[taken] * (1 + 1 / 64) + 0.005 + 1e-6
+    assert sorted(map(id, turns)) == sorted(map(id, found))
+    assert len(timetable) == 0
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(min_value=0, max_value=1000)), max_size=200))
+def test_the_scouts_are_the_oldest_that_are_watched(steps: list[int | None]) -> None:
+    """Whoever leaves, in whatever order: None adds one, a number lets one go."""
+    family, watched = _Family(), []
+    for step in steps:
+        if step is None:
+            (watch,) = watches(1)
+            family.add(watch)
+            watched.append(watch)
+        elif watched:
+            family.remove(watched.pop(step % len(watched)))
+        assert set(family.scouts) == set(watched[:4])
+        assert set(family) == set(watched)
+        assert len(family.others) <= 2 * len(watched) + 130
+
+
+def test_thousands_of_ends_move_each_of_the_others_a_few_times() -> None:
+    """Durations that drift change the forecast all the time; telling all siblings each time would be a square."""
+    count = 2000
+    puts = 0
+    put = _Timetable.put
+
+    def counted(self: _Timetable, watch: Watch, due: float, now: float) -> None:
+        nonlocal puts
+        puts += 1
+        put(self, watch, due, now)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Timetable, "put", counted)
+        service = waited_for([20.0 * 0.999**index for index in range(count)], gap_s=0.0001)
+    assert puts - service.looks <= 40 * count
+
+
+async def test_a_watch_ends_at_its_time_also_in_the_middle_of_a_look() -> None:
+    """A deadline needs no timer of its own, and a service that hangs does not outstay it."""
+    ends: list[str] = []
+
+    class Until(Watch):
+        __slots__ = ("at",)
+
+        at: float
+
+        @property
+        def until(self) -> float:
+            return self.at
+
+        def expired(self) -> None:
+            ends.append(self.request_id)
+
+    class Hanging(Timed):
+        async def refresh(self, request_id: str) -> RequestStatus:
+            if request_id == "hangs":
+                await asyncio.Event().wait()
+            return await super().refresh(request_id)
+
+    async with anyio.create_task_group() as tasks:
+        loop, service = asyncio.get_running_loop(), Hanging()
+        poller = Poller(tasks, Polling(floor_s=0.02, ceiling_s=60), at_once=2)
+        for request_id, after_s in (("hangs", 0.06), ("9/x", 0.1)):
+            watch = Until(service, request_id, since=loop.time())
+            watch.at = loop.time() + after_s
+            poller.watch(watch, likeness=None)
+        async with asyncio.timeout(2):
+            while poller.watching:
+                await asyncio.sleep(0.005)
+        assert ends == ["hangs", "9/x"]
+        assert 0.1 <= loop.time() - service.started < 0.5

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis.strategies import binary, integers, sampled_from
 
 from aurora_async.errors import IncompleteBody, MalformedAnswer
+from aurora_async.http import _decoding
 from aurora_async.http._decoding import Decoder, decoder_for
+
+
+@pytest.fixture(params=["zlib", "isal.isal_zlib"], autouse=True, scope="module")
+def inflating(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run everything with both libraries."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_decoding, "_zlib", pytest.importorskip(request.param))
+        yield
 
 
 def compress(form: str, data: bytes) -> tuple[str, bytes]:

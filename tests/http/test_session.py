@@ -46,10 +46,19 @@ from aurora_async.errors import (
     Unavailable,
 )
 from aurora_async.http import Answer, Body, Session
+from aurora_async.http._lane import Pool
 
 Serve = Callable[..., Awaitable[str]]
 FAST = Retries(attempts=3, first_s=0.001, ceiling_s=0.002)
 KEY = "0123-secret"
+
+
+@pytest.fixture(params=["lane", "aiohttp"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of sending must keep every promise."""
+    if request.param == "aiohttp":
+        monkeypatch.setattr(Pool, "can_send", lambda *_: False)
+    return str(request.param)
 
 
 def session(base_url: str, **changes: Any) -> Session:

@@ -148,7 +148,7 @@ async def test_a_killed_worker_costs_no_search(serve: Any, tmp_path: Path) -> No
     async with serve(workers=1, days_dir=tmp_path) as client:
         path = await client.submit("conjunctions", BRACKET)
         async with asyncio.timeout(20):
-            while not any(tmp_path.glob("*/*.npz")):
+            while not any(tmp_path.glob("*/*.day")):
                 await asyncio.sleep(0.01)
         (worker,) = workers()
         worker.kill()

@@ -42,7 +42,7 @@ PAIRS: list[tuple[type[Any], type[Any]]] = [
 ]
 # What is used inside the package, and what needs a loop of one's own.
 INTERNAL = {
-    *("submit_until", "answer", "service", "handle", "knows"),
+    *("submit_until", "begin", "answer", "service", "handle", "knows"),
     *("record_kind", "blocks", "collect", "save", "emit", "close"),
 }
 NEEDS_A_LOOP = {(Events, "stream")}

@@ -155,7 +155,7 @@ async def test_a_conjunction_belongs_to_its_first_data_source(tmp_path: Path) ->
 async def test_what_is_gathered_in_many_turns_is_one_file_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large result in no order must not become thousands of files of some rows."""
     monkeypatch.setattr(dataset_module, "_GATHERED_BYTES", 20_000)
-    monkeypatch.setattr(dataset_module, "RAW_BLOCK_BYTES", 10_000)
+    monkeypatch.setattr(dataset_module, "_BLOCK_BYTES", 10_000)
     monkeypatch.setattr(dataset_module, "_READ_BYTES", 700)
     done = await put(tmp_path, ephemeris(2000))
     assert len(done.files) == 12

@@ -40,7 +40,7 @@ from aurora_async.errors import (
     TransferStalled,
     WrongContent,
 )
-from aurora_async.http import Session
+from aurora_async.http import Session, _body
 from aurora_async.testing import LocalServer
 from aurora_async.transfer.fetch import Fetched, Fetcher, FetchOptions, FetchOutcome, File, fetch, fetch_many
 from aurora_async.transfer.leases import PARTS_FOLDER, Claim
@@ -62,10 +62,15 @@ def config() -> Config:
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[Session]:
-    """A session for files."""
+async def session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Session]:
+    """A session for files, whose bodies go the plain way, or that of large ones."""
+    if getattr(request, "param", "plain") == "fast":
+        monkeypatch.setattr(_body, "_LARGE_BYTES", 0)
     async with Session(config()) as opened:
         yield opened
+
+
+both_ways = pytest.mark.parametrize("session", ["plain", "fast"], indirect=True)
 
 
 @pytest.fixture
@@ -98,6 +103,7 @@ def nothing_left(folder: Path, *names: str) -> bool:
     return sorted(path.name for path in folder.iterdir()) == sorted(names)
 
 
+@both_ways
 async def test_a_file_comes_whole_with_the_date_of_the_server(
     session: Session, server: FileServer, tmp_path: Path
 ) -> None:
@@ -147,6 +153,7 @@ async def test_in_a_folder_it_has_the_name_of_the_url(session: Session, server: 
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("tenth", range(10))
+@both_ways
 async def test_cut_anywhere_it_goes_on_from_there(
     session: Session, server: FileServer, tmp_path: Path, tenth: int, chunked: bool
 ) -> None:
@@ -224,6 +231,7 @@ async def test_a_part_need_not_repeat_the_date_it_was_asked_for_by(
     assert server.sent <= SIZE + server.piece
 
 
+@both_ways
 async def test_cut_behind_the_last_byte_it_is_known_to_be_whole(
     session: Session, server: FileServer, tmp_path: Path
 ) -> None:
@@ -236,6 +244,7 @@ async def test_cut_behind_the_last_byte_it_is_known_to_be_whole(
     assert nothing_left(tmp_path, "x")
 
 
+@both_ways
 async def test_a_server_without_ranges_sends_it_again(session: Session, server: FileServer, tmp_path: Path) -> None:
     """200 where a part was asked for is the whole."""
     server.ranges = False
@@ -247,6 +256,7 @@ async def test_a_server_without_ranges_sends_it_again(session: Session, server: 
 @pytest.mark.parametrize(
     "said", ["bytes 0-99/1000003", "bytes 500000-1000002/9999999", "items 1-2/3", "bytes 9-1/3", ""]
 )
+@both_ways
 async def test_a_part_that_is_not_the_one_asked_for_is_not_used(
     session: Session, server: FileServer, tmp_path: Path, said: str
 ) -> None:
@@ -261,6 +271,7 @@ async def test_a_part_that_is_not_the_one_asked_for_is_not_used(
     assert got.path.read_bytes() == DATA
 
 
+@both_ways
 async def test_cut_again_and_again_it_ends_when_nothing_new_comes(
     session: Session, server: FileServer, tmp_path: Path
 ) -> None:
@@ -277,6 +288,7 @@ async def test_cut_again_and_again_it_ends_when_nothing_new_comes(
     assert nothing_left(tmp_path, "x")
 
 
+@both_ways
 async def test_what_was_cut_is_gone_on_with_by_the_next_call(
     session: Session, server: FileServer, tmp_path: Path
 ) -> None:
@@ -343,6 +355,7 @@ class TestPromises:
             await Fetcher(session).fetch(server.url, tmp_path / "y")
         assert nothing_left(tmp_path, "x")
 
+    @both_ways
     async def test_a_digest_of_the_caller_holds_for_what_was_resumed_too(
         self, session: Session, server: FileServer, tmp_path: Path
     ) -> None:
@@ -403,6 +416,7 @@ class TestLies:
             else:
                 assert (await Fetcher(session).fetch(url, tmp_path / "x")).bytes == 300_000
 
+    @both_ways
     async def test_a_body_shorter_than_its_length_is_not_the_file(
         self, session: Session, server: FileServer, tmp_path: Path
     ) -> None:
@@ -414,6 +428,7 @@ class TestLies:
         assert len(server.seen) <= 8
         assert not (tmp_path / "x").exists()
 
+    @both_ways
     async def test_a_body_longer_than_its_length_is_not_the_file(self, session: Session, tmp_path: Path) -> None:
         """Half a file with a wrong length must not look like a whole one, now or the next time."""
         head = b'HTTP/1.1 200 OK\r\nETag: "v1"\r\nContent-Length: 900000\r\n\r\n'
@@ -424,6 +439,7 @@ class TestLies:
             assert len(seen) == 2
         assert nothing_left(tmp_path)
 
+    @both_ways
     async def test_packed_bytes_are_unpacked_and_half_of_them_are_no_file(
         self, session: Session, server: FileServer, tmp_path: Path
     ) -> None:
@@ -483,6 +499,7 @@ class TestRefusals:
         assert len(server.seen) == 3
         assert nothing_left(tmp_path, "x")
 
+    @both_ways
     async def test_bytes_that_come_slowly_but_well_are_waited_for(
         self, session: Session, server: FileServer, tmp_path: Path
     ) -> None:
@@ -519,6 +536,7 @@ class TestRefusals:
         assert nothing_left(tmp_path)
 
     @pytest.mark.parametrize("wait_s", [0.05, 30])
+    @both_ways
     async def test_bytes_that_come_too_slowly_are_given_up(
         self, session: Session, server: FileServer, tmp_path: Path, wait_s: float
     ) -> None:
@@ -534,6 +552,7 @@ class TestRefusals:
         assert got.path.read_bytes() == DATA
         assert got.fetched_bytes < SIZE - 200_000
 
+    @both_ways
     async def test_a_slow_disk_is_not_a_slow_server(
         self, session: Session, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -561,6 +580,7 @@ class TestRefusals:
         assert nothing_left(tmp_path)
 
     @pytest.mark.parametrize("options", [FetchOptions(), FetchOptions(keep_parts=False)])
+    @both_ways
     async def test_a_disk_that_fills_up_is_told_once_and_left_clean(
         self, session: Session, server: FileServer, small_disk: Path, options: FetchOptions
     ) -> None:
@@ -581,6 +601,7 @@ class TestRefusals:
         server.data = DATA
         assert (await Fetcher(session, options).fetch(server.url, small_disk / "x")).path.read_bytes() == DATA
 
+    @both_ways
     async def test_a_limit_of_the_system_is_a_full_disk(
         self, session: Session, server: FileServer, tmp_path: Path
     ) -> None:
@@ -971,6 +992,7 @@ class TestMany:
         cleaner.cancel()
         assert nothing_left(tmp_path)
 
+    @both_ways
     async def test_one_who_was_silent_too_long_does_not_overwrite_his_successor(
         self, session: Session, server: FileServer, tmp_path: Path
     ) -> None:
@@ -989,6 +1011,7 @@ class TestMany:
 
 @pytest.mark.parametrize("method", ["take", "leftovers", "note", "tidy"])
 @pytest.mark.parametrize("native", [True, False])
+@both_ways
 async def test_cancelled_while_a_thread_works_it_leaves_no_claim(
     session: Session, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, native: bool
 ) -> None:
@@ -1025,6 +1048,7 @@ async def test_cancelled_while_a_thread_works_it_leaves_no_claim(
     assert nothing_left(tmp_path, "x")
 
 
+@both_ways
 async def test_cancelled_at_any_moment_it_leaves_the_old_file_or_the_new(
     session: Session, server: FileServer, tmp_path: Path
 ) -> None:

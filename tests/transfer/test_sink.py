@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,19 @@ async def test_a_body_is_saved_with_its_length_and_digest(tmp_path: Path) -> Non
     assert names(target.parent) == ["result.json"]
     (tmp_path / "plain").touch()
     assert stat.S_IMODE(target.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="no way to ask for it")
+async def test_writing_begins_long_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every byte is asked for once, or not yet; at the end the disk has most of them already."""
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(sink, "_BEHIND_BYTES", 2_000_000)
+    monkeypatch.setattr(os, "posix_fadvise", lambda fd, start, size, advice: asked.append((start, start + size)))
+    await save(parts(100), tmp_path / "x")
+    assert asked[0][0] == 0
+    assert all(before[1] == after[0] for before, after in pairwise(asked))
+    assert 7_000_000 - 2_000_000 < asked[-1][1] <= 7_000_000
+    assert (tmp_path / "x").read_bytes() == whole(100)
 
 
 async def test_an_empty_body_is_an_empty_file(tmp_path: Path) -> None:
@@ -402,6 +416,7 @@ async def test_a_disk_that_is_full_only_at_the_end_is_said(tmp_path: Path, monke
 
 SAVE = """
 import asyncio, resource, sys
+from itertools import pairwise
 from pathlib import Path
 from aurora_async.transfer import save
 

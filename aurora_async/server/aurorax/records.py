@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aurora_async.errors import InvalidQuery
-from aurora_async.server.aurorax.find import Found, FoundPair
+from aurora_async.server.aurorax.find import Found, FoundPair, Search
 
 __all__ = [
     "DEFAULT_LEVEL",
@@ -23,6 +24,7 @@ __all__ = [
     "ConjunctionRecords",
     "Projector",
     "check_level",
+    "conjunction_lines",
     "custom_source",
     "data_product_record",
     "ephemeris_record",
@@ -53,6 +55,7 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
 """The fields of a data source record at each level of detail (2.1)."""
 
 DEFAULT_LEVEL = "basic_info"
+_DISTANCE_DIGITS = 11
 
 _EPOCH = datetime(1970, 1, 1)
 _EMPTY_FIELDS: Mapping[str, Callable[[], object]] = {
@@ -228,8 +231,8 @@ class ConjunctionRecords:
             "start": timestamp_from_s(found.start),
             "end": timestamp_from_s(found.end),
             "data_sources": [self._source(identifier) for identifier in found.identifiers],
-            "min_distance": round(found.min_distance_km, 11),
-            "max_distance": round(found.max_distance_km, 11),
+            "min_distance": round(found.min_distance_km, _DISTANCE_DIGITS),
+            "max_distance": round(found.max_distance_km, _DISTANCE_DIGITS),
             "closest_epoch": timestamp_from_s(found.closest),
             "farthest_epoch": timestamp_from_s(found.farthest),
             "events": [self._event(pair, found.identifiers) for pair in found.pairs],
@@ -243,8 +246,8 @@ class ConjunctionRecords:
             "e2_source": self._source(other),
             "start": timestamp_from_s(pair.start),
             "end": timestamp_from_s(pair.end),
-            "min_distance": round(pair.min_distance_km, 11),
-            "max_distance": round(pair.max_distance_km, 11),
+            "min_distance": round(pair.min_distance_km, _DISTANCE_DIGITS),
+            "max_distance": round(pair.max_distance_km, _DISTANCE_DIGITS),
             "generated_e1_ephemeris_query": self._query(one, pair, identifiers),
             "generated_e2_ephemeris_query": self._query(other, pair, identifiers),
         }
@@ -271,6 +274,54 @@ class ConjunctionRecords:
                 "ephemeris_metadata_filters": self.filters[block] if block < len(self.filters) else None,
             },
         }
+
+
+class _EventLine(msgspec.Struct, gc=False):
+    conjunction_type: str
+    e1_source: msgspec.Raw
+    e2_source: msgspec.Raw
+    start: str
+    end: str
+    min_distance: float
+    max_distance: float
+    generated_e1_ephemeris_query: None = None
+    generated_e2_ephemeris_query: None = None
+
+
+class _ConjunctionLine(msgspec.Struct, gc=False):
+    conjunction_type: str
+    start: str
+    end: str
+    data_sources: tuple[msgspec.Raw, ...]
+    min_distance: float
+    max_distance: float
+    closest_epoch: str
+    farthest_epoch: str
+    events: list[_EventLine]
+
+
+def conjunction_lines(
+    found: Search, conjunction_type: str, sources: Mapping[int, Mapping[str, Any]]
+) -> Iterator[bytes]:
+    """Yield what a search found as encoded records of the default level, without generated queries.
+
+    As those of `ConjunctionRecords` (but for the last digit of a distance, perhaps), and several times as fast.
+    """
+    encode = msgspec.json.Encoder().encode
+    encoded = {identifier: msgspec.Raw(encode(source_record(source))) for identifier, source in sources.items()}
+    for some in found.slices():
+        times = map(timestamps_from_s, (some.start, some.end, some.closest, some.farthest))
+        distances = (some.low_km, some.high_km, some.pair_low_km, some.pair_high_km)
+        rounded = (np.round(km, _DISTANCE_DIGITS).tolist() for km in distances)
+        for identifiers, start, end, closest, farthest, low, high, lows, highs in zip(
+            some.identifiers, *times, *rounded, strict=True
+        ):
+            names = tuple([encoded[identifier] for identifier in identifiers])
+            events = [
+                _EventLine(conjunction_type, names[one], names[other], start, end, pair_low, pair_high)
+                for (one, other), pair_low, pair_high in zip(found.pairs, lows, highs, strict=True)
+            ]
+            yield encode(_ConjunctionLine(conjunction_type, start, end, names, low, high, closest, farthest, events))
 
 
 # Parts of records ---------------------------------------------------------------------------------------------------

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from aurora_async.server.aurorax.logs import (
     failed_line,
     status_timestamp,
 )
-from aurora_async.server.aurorax.searching import DaysTask, Outcome, SearchTask
+from aurora_async.server.aurorax.searching import DaysTask, Outcome, SearchTask, batched
 from aurora_async.server.days import DayCache
 from aurora_async.server.jobs import Job, Jobs, TaskCancelled
 from aurora_async.server.site import Fate
@@ -78,12 +79,6 @@ class End:
     result_count: int
     file_size: int
     query_duration: int
-
-
-def batched(days: Sequence[date], most: int) -> Iterator[Sequence[date]]:
-    """Yield days in stretches of at most `most`."""
-    for begin in range(0, len(days), most):
-        yield days[begin : begin + most]
 
 
 Line = tuple[str, str, int]
@@ -228,6 +223,8 @@ class Searches:
         self._remembered = remembered
         self._days = DayCache(jobs.days_folder)
         self._preparing: set[asyncio.Task[None]] = set()
+        self._coming = 0
+        self._random = random.Random()
         self._unfinished: dict[str, Search] = {}
         self._finished: OrderedDict[str, Search] = OrderedDict()
 
@@ -240,8 +237,11 @@ class Searches:
 
     def resume(self) -> None:
         """Run again what a former service has accepted and not finished, and sweep up what it was writing."""
-        for part in self._folder.glob("*/.*.part"):
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for part in self._folder.glob(".*.part"):
             part.unlink(missing_ok=True)
+        for result in self._folder.glob("??/*.json"):  # where earlier versions had them
+            result.rename(self._folder / result.name)
         for row in self._store.unfinished_searches():
             search = Search.from_row(row)
             search.log("info", RESTARTED)
@@ -256,7 +256,7 @@ class Searches:
 
     def result_path(self, request_id: str) -> Path:
         """Where the result of a search is, or will be."""
-        return self._folder / request_id[:2] / f"{request_id}.json"
+        return Path(f"{self._folder}/{request_id}.json")
 
     async def submit(
         self,
@@ -277,20 +277,39 @@ class Searches:
             Duplicate: The identifier is taken.
             QueueFull: Too many searches are waiting.
         """
+        self.check_room()
         normal = msgspec.json.encode(document)
-        search = Search(request_id or str(uuid.uuid4()), kind, normal, now_us(), owner, ip_address)
+        search = Search(request_id or self._new_identifier(), kind, normal, now_us(), owner, ip_address)
         search.fate = fate
         search.log("debug", "Search request arrived and saved")
-        self._jobs.check_room()
-        await self._store.add_search(search.as_row())
+        self._coming += 1
+        try:
+            await self._store.add_search(search.as_row())
+        except BaseException:
+            self._coming -= 1
+            raise
         self._unfinished[search.request_id] = search
         if self._server_time_us:
             # A service that takes its time takes it in a queue as well: a burst is accepted before it is worked on.
             wait_s = self._server_time_us / 4e6
             asyncio.get_running_loop().call_later(wait_s, self._start_later, search, query, document)
         else:
+            self._coming -= 1
             self._start(search, query, document)
         return search
+
+    def check_room(self) -> None:
+        """Refuse a search that would have to wait behind too many others.
+
+        Raises:
+            QueueFull: Too many are waiting.
+        """
+        # A burst is in no queue yet: those of it that are being committed, held back or prepared count as well.
+        self._jobs.check_room(self._coming + len(self._preparing))
+
+    def _new_identifier(self) -> str:
+        # No secret: the system's random numbers would let go of the interpreter, and wait for it, at each search.
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     async def get(self, request_id: str) -> Search | None:
         """Return a search, or None."""
@@ -313,6 +332,7 @@ class Searches:
     # Running --------------------------------------------------------------------------------------------------------
 
     def _start_later(self, search: Search, query: Query, document: Mapping[str, Any]) -> None:
+        self._coming -= 1
         if not (self._closed or search.is_cancelled or search.end is not None):
             self._start(search, query, document)
 
@@ -424,7 +444,13 @@ class Searches:
 
     def _finish(self, search: Search, end: End) -> asyncio.Future[Any]:
         committed = self._store.finish_search(
-            search.request_id, logs=msgspec.json.encode(search.lines).decode(), **attrs.asdict(end)
+            search.request_id,
+            logs=msgspec.json.encode(search.lines).decode(),
+            completed_us=end.completed_us,
+            error_condition=end.error_condition,
+            result_count=end.result_count,
+            file_size=end.file_size,
+            query_duration=end.query_duration,
         )
 
         def show(_: object) -> None:

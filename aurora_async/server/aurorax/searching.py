@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from itertools import chain
+from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -47,14 +47,21 @@ from aurora_async.server.aurorax.logs import (
     record_query_lines,
     record_start_lines,
 )
-from aurora_async.server.aurorax.records import ConjunctionRecords, ephemeris_records, timestamp_from_s
+from aurora_async.server.aurorax.records import conjunction_lines, ephemeris_records, timestamp_from_s
 from aurora_async.server.aurorax.uploads import Changes
 from aurora_async.server.days import DayCache, is_cheap
 from aurora_async.server.jobs import Context
-from aurora_async.server.sky.ephemeris import DayEphemeris, available_days, conjugate, location_gsm
+from aurora_async.server.sky.ephemeris import (
+    DayEphemeris,
+    available_days,
+    conjugate,
+    location_gsm,
+    present_at_site,
+    site,
+)
 from aurora_async.server.sky.products import mirrored, products
 
-__all__ = ["RESULT_PREFIX", "RESULT_SUFFIX", "DaysTask", "Outcome", "SearchTask", "collect", "days_between"]
+__all__ = ["RESULT_PREFIX", "RESULT_SUFFIX", "DaysTask", "Outcome", "SearchTask", "batched", "collect", "days_between"]
 
 RESULT_PREFIX, RESULT_SUFFIX = b'{"result":', b"}"
 _OPEN, _BETWEEN, _CLOSE = b"[\n", b",\n", b"\n]\n"
@@ -64,6 +71,8 @@ _RECORDS_BETWEEN_CHECKPOINTS = 512
 _MINUTE_S = 60
 _DAY_S = 86400
 _DAY_MINUTES = 1440
+_DAYS_AT_ONCE = 12
+"""Days that are searched together, which fill a chunk of the finder: one by one, a year costs ten times as much."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -106,7 +115,6 @@ class SearchTask:
         """Search, and write the result file."""
         # A file that is not whole yet has a name of its own; a search that is run again writes over its own remains.
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        part.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("wb") as file:
                 writer = _ResultWriter(file)
@@ -244,9 +252,8 @@ class SearchTask:
             for kind in types
         }
         with self._reading() as changes:
-            for day in days_between(query.start, query.end):
-                context.checkpoint()
-                tracks = self._tracks(query, types, day, (first, last), changes, context)
+            for days in batched(days_between(query.start, query.end), _DAYS_AT_ONCE):
+                tracks = self._tracks(query, types, days, (first, last), changes, context)
                 if tracks is None:
                     continue
                 for kind, finder in finders.items():
@@ -259,9 +266,8 @@ class SearchTask:
             _log(context, *conjunction_found_lines(search.counters, tuple(self.blocks.values())))
         _log(context, *conjunction_end_lines(0, 0, 0)[:1])
         for kind, search in found.items():
-            records = ConjunctionRecords(sources=self.sources, conjunction_type=kind)
-            for number, one in enumerate(search):
-                writer.add(_encode(records.record(one)))
+            for number, line in enumerate(conjunction_lines(search, kind, self.sources)):
+                writer.add(line)
                 if number % _RECORDS_BETWEEN_CHECKPOINTS == 0:
                     context.checkpoint()
 
@@ -269,50 +275,100 @@ class SearchTask:
         self,
         query: ConjunctionQuery,
         types: Sequence[str],
-        day: date,
+        days: Sequence[date],
         limits: tuple[int, int],
         changes: Changes | None,
         context: Context,
     ) -> dict[str, dict[str, list[Track]]] | None:
-        """Return the records of a day that take part, by block and type; None when a block has none at all.
+        """Return the records of consecutive days that take part, by block and type; None when there are none.
 
-        Blocks that cost nothing are looked at first: on a day without them the others need not be computed.
+        A day on which one block has none counts for no block. Blocks that cost nothing are looked at first, so that
+        the others need not be computed for such days.
         """
-        blocks = query.blocks
-        within = _within(day, *limits)
+        stretch = _Stretch(days, _within(days[0], *limits, days=len(days)))
         found: dict[str, dict[str, list[Track]]] = {}
-        for name in sorted(blocks, key=lambda name: not _all_cheap(self.blocks[name], types)):
-            block = blocks[name]
-            by_type: dict[str, list[Track]] = {kind: [] for kind in types}
+        for name in sorted(query.blocks, key=lambda name: not _all_cheap(self.blocks[name], types)):
+            block = query.blocks[name]
+            found[name] = {kind: [] for kind in types}
+            there = np.zeros(len(days), dtype=np.bool_)
             for identifier in self.blocks[name]:
-                if isinstance(block, CustomLocationsBlock):
-                    self._add_place(by_type, identifier, day, within)
-                    continue
                 context.checkpoint()
-                of_source = changes if identifier in self.changed else None
-                points = _NOTHING
-                wanted = np.zeros(_DAY_MINUTES, dtype=np.bool_)
+                parts = self._places(block, types, identifier, stretch) or self._points(
+                    block, types, identifier, stretch, changes, context
+                )
+                for kind, (minutes, points) in parts.items():
+                    if len(minutes):
+                        there |= stretch.days_of(minutes)
+                        found[name][kind].append(Track(identifier, minutes, points))
+            stretch.counts &= there
+            if not stretch.counts.any():
+                return None
+        return {name: {kind: stretch.cut(tracks) for kind, tracks in found[name].items()} for name in query.blocks}
+
+    def _places(
+        self, block: CriteriaBlock | CustomLocationsBlock, types: Sequence[str], identifier: int, stretch: _Stretch
+    ) -> _Parts | None:
+        """Return the records of what stays where it is, as sites mostly do; None where it takes a look at each day."""
+        if isinstance(block, CustomLocationsBlock):
+            if "sbtrace" in types:
+                return None
+            place, minutes = self.places[identifier], stretch.minutes()
+        elif (
+            identifier in self.changed
+            or (isinstance(block, SpaceBlock) and block.hemisphere)
+            or (block.metadata_filter is not None and block.metadata_filter.expressions)
+            or not is_cheap(identifier, north="nbtrace" in types, south="sbtrace" in types)
+        ):
+            return None
+        else:
+            place, minutes = (
+                site(identifier),
+                stretch.minutes(present_at_site(identifier, stretch.days[0], len(stretch.days))),
+            )
+        # One point for all minutes, which takes no memory and tells the finder that nothing moves.
+        points = np.broadcast_to(np.array(place), (len(minutes), 2))
+        return dict.fromkeys(types, (minutes, points))
+
+    def _points(
+        self,
+        block: CriteriaBlock | CustomLocationsBlock,
+        types: Sequence[str],
+        identifier: int,
+        stretch: _Stretch,
+        changes: Changes | None,
+        context: Context,
+    ) -> _Parts:
+        """Return the records of the days that count, looked at day by day."""
+        points_of_days: list[_Points] = []
+        wanted_of_days: list[NDArray[np.bool_]] = []
+        of_source = changes if identifier in self.changed else None
+        for day, within in stretch.by_day():
+            context.checkpoint()
+            points, wanted = _NOTHING, within
+            if isinstance(block, CustomLocationsBlock):
+                points = {kind: self._place(identifier, kind, day) for kind in types}
+            else:
                 if _is_available(identifier, day):
                     points, wanted = _computed_points(block, types, identifier, day, within, of_source, context)
                 if of_source is not None:
                     uploaded = of_source.by_minute(identifier, _first_minute(day) * _MINUTE_S, within)
                     points, wanted = _with_uploads(points, wanted, _passing(uploaded, block), types)
-                if wanted.any():
-                    for kind, tracks in by_type.items():
-                        _add_track(tracks, identifier, day, points[kind], wanted)
-            if not any(by_type.values()):
-                return None
-            found[name] = by_type
-        return {name: found[name] for name in blocks}
+            points_of_days.append(points)
+            wanted_of_days.append(wanted)
+        minutes, all_wanted = stretch.minutes_of_days(), np.concatenate(wanted_of_days)
+        parts: dict[str, _Part] = {}
+        for kind in types:
+            all_points = np.concatenate([points[kind] for points in points_of_days])
+            lat, lon = all_points.T
+            rows = np.flatnonzero(all_wanted & ~(np.isnan(lat) | np.isnan(lon)))
+            parts[kind] = (minutes, all_points) if len(rows) == len(minutes) else (minutes[rows], all_points[rows])
+        return parts
 
-    def _add_place(
-        self, by_type: Mapping[str, list[Track]], identifier: int, day: date, within: NDArray[np.bool_]
-    ) -> None:
-        for kind, tracks in by_type.items():
-            place = self.places[identifier]
-            if kind == "sbtrace":
-                place = conjugate(*place, datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
-            _add_track(tracks, identifier, day, np.tile(np.array(place), (_DAY_MINUTES, 1)), within)
+    def _place(self, identifier: int, kind: str, day: date) -> NDArray[np.float64]:
+        place = self.places[identifier]
+        if kind == "sbtrace":
+            place = conjugate(*place, datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
+        return np.broadcast_to(np.array(place), (_DAY_MINUTES, 2))
 
     # What it needs --------------------------------------------------------------------------------------------------
 
@@ -320,19 +376,26 @@ class SearchTask:
         """Yield the days that have to be computed or read from a file: data source, day, northern, southern trace."""
         if isinstance(self.query, DataProductQuery):
             return
+        costly = list(self._costly())
         for day in days_between(self.query.start, self.query.end):
             if not all(any(self._may_have(one, day) for one in block) for block in self.blocks.values()):
                 continue  # a conjunction takes one source of every block
-            for name, identifiers in self.blocks.items():
-                north = south = True
-                if isinstance(self.query, ConjunctionQuery):
-                    block = self.query.blocks[name]
-                    if isinstance(block, CustomLocationsBlock):
-                        continue
-                    north, south = _sides(self.query.conjunction_types, block.metadata_filter)
-                for identifier in identifiers:
-                    if _is_available(identifier, day) and not is_cheap(identifier, north=north, south=south):
-                        yield identifier, day, north, south
+            for identifier, north, south in costly:
+                if _is_available(identifier, day):
+                    yield identifier, day, north, south
+
+    def _costly(self) -> Iterator[tuple[int, bool, bool]]:
+        """Yield the data sources whose days are not made in no time, with the traces that are needed of them."""
+        for name, identifiers in self.blocks.items():
+            north = south = True
+            if isinstance(self.query, ConjunctionQuery):
+                block = self.query.blocks[name]
+                if isinstance(block, CustomLocationsBlock):
+                    continue
+                north, south = _sides(self.query.conjunction_types, block.metadata_filter)
+            for identifier in identifiers:
+                if not is_cheap(identifier, north=north, south=south):
+                    yield identifier, north, south
 
     def _may_have(self, identifier: int, day: date) -> bool:
         return identifier < 0 or identifier in self.changed or _is_available(identifier, day)
@@ -448,12 +511,68 @@ def _first_minute(day: date) -> int:
     return (day.toordinal() - date(1970, 1, 1).toordinal()) * _DAY_MINUTES
 
 
-def _within(day: date, first: int, last: int) -> NDArray[np.bool_]:
-    """Return `(1440,)` bool: which minutes of the day lie in a range of minutes since 1970."""
-    found = np.zeros(_DAY_MINUTES, dtype=np.bool_)
+def _within(day: date, first: int, last: int, *, days: int = 1) -> NDArray[np.bool_]:
+    """Return `(days * 1440,)` bool: which minutes from a day on lie in a range of minutes since 1970."""
+    found = np.zeros(days * _DAY_MINUTES, dtype=np.bool_)
     begin = _first_minute(day)
     found[max(0, first - begin) : max(0, last + 1 - begin)] = True
     return found
+
+
+def batched(days: Iterable[date], most: int) -> Iterator[Sequence[date]]:
+    """Yield days in stretches of at most `most`."""
+    left = iter(days)
+    while some := tuple(islice(left, most)):
+        yield some
+
+
+_Part = tuple[NDArray[np.int64], NDArray[np.float64]]
+"""Minutes since 1970 and the points of those minutes, as a track has them."""
+_Parts = Mapping[str, _Part]
+"""The same by conjunction type."""
+
+
+class _Stretch:
+    """Consecutive days of a search: which of their minutes it is about, and which days still count."""
+
+    def __init__(self, days: Sequence[date], within: NDArray[np.bool_]) -> None:
+        self.days = days
+        self.counts = np.ones(len(days), dtype=np.bool_)
+        self._within = within
+        self._first = _first_minute(days[0])
+
+    def minutes(self, present: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Return the minutes that the search is about, or those among them that are present."""
+        return np.flatnonzero(self._within if present is None else self._within & present) + self._first
+
+    def by_day(self) -> Iterator[tuple[date, NDArray[np.bool_]]]:
+        """Yield the days that count, and which of their minutes the search is about."""
+        for number in np.flatnonzero(self.counts).tolist():
+            yield self.days[number], self._within[number * _DAY_MINUTES : (number + 1) * _DAY_MINUTES]
+
+    def minutes_of_days(self) -> NDArray[np.int64]:
+        """Return all minutes of the days that count."""
+        begins = self._first + _DAY_MINUTES * np.flatnonzero(self.counts)
+        return np.add.outer(begins, np.arange(_DAY_MINUTES)).ravel()
+
+    def days_of(self, minutes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which days have one of some minutes, which are in order."""
+        borders = np.searchsorted(minutes, self._first + _DAY_MINUTES * np.arange(len(self.days) + 1))
+        return np.asarray(borders[1:] > borders[:-1])
+
+    def cut(self, tracks: Iterable[Track]) -> list[Track]:
+        """Leave out the days that do not count."""
+        if self.counts.all():
+            return list(tracks)
+        kept = []
+        for track in tracks:
+            rows = self.counts[(track.minutes - self._first) // _DAY_MINUTES]
+            if rows.any():
+                points = track.points_deg
+                stays = points.strides[0] == 0
+                points = np.broadcast_to(points[:1], (int(rows.sum()), 2)) if stays else points[rows]
+                kept.append(Track(track.identifier, track.minutes[rows], points))
+        return kept
 
 
 def _is_available(identifier: int, day: date) -> bool:
@@ -543,14 +662,6 @@ def _with_uploads(
         merged[kind] = points[kind].copy()
         merged[kind][minutes] = np.array([(place["lat"], place["lon"]) for place in places], dtype=np.float64)
     return merged, wanted
-
-
-def _add_track(
-    tracks: list[Track], identifier: int, day: date, points_deg: NDArray[np.float64], wanted: NDArray[np.bool_]
-) -> None:
-    minutes = np.flatnonzero(wanted & ~np.isnan(points_deg).any(axis=1))
-    if len(minutes):
-        tracks.append(Track(identifier, minutes + _first_minute(day), points_deg[minutes]))
 
 
 class _Columns(Mapping[str, Any]):

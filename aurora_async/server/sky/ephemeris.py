@@ -1,22 +1,22 @@
 """Ephemeris of a data source, a UTC day at a time: what the local AuroraX service serves.
 
 Everything here is computed, never AuroraX's own record, and every record's metadata says so. `compute_day` is pure and
-takes half a second for a spacecraft; `save_day` and `load_day` keep a day losslessly in some 40 kB.
+takes half a second for a spacecraft; `save_day` and `load_day` keep a day losslessly in some 46 kB.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
+import io
 import os
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import attrs
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,14 +46,16 @@ __all__ = [
     "count_day",
     "load_day",
     "location_gsm",
+    "present_at_site",
     "present_minutes",
     "save_day",
+    "site",
 ]
 
 MINUTES = 1440
 #: Degrees are kept in whole millionths (0.1 m), so that a saved day equals the computed one.
 _PER_DEGREE = 1e6
-_NO_POINT = np.iinfo(np.int32).min
+_NO_VALUE = np.iinfo(np.int32).min
 
 
 # Not slotted: the region names are worked out once, when a record's metadata is first asked for.
@@ -190,10 +192,33 @@ def present_minutes(identifier: int, day: dt.date) -> NDArray[np.bool_]:
     """Return `(1440,)` bool, the minutes of a day that have a record; no field line is traced for it."""
     if not _is_available(identifier, day):
         return np.zeros(MINUTES, dtype=np.bool_)
-    station = station_of_identifier().get(identifier)
-    if station is not None:
-        return operating(identifier, _programs().get(identifier, ""), station, day)
+    if identifier in station_of_identifier():
+        return present_at_site(identifier, day, 1)
     return np.asarray(np.isfinite(track(identifier, day_jd(day)).position_km).all(axis=0))
+
+
+def present_at_site(identifier: int, day: dt.date, days: int) -> NDArray[np.bool_]:
+    """Return `(days * 1440,)` bool: the minutes from a day on in which a ground instrument has a record.
+
+    Many days at once cost little more than one.
+    """
+    span = available_days(identifier)
+    assert span is not None  # as for every site
+    present = np.zeros(days * MINUTES, dtype=np.bool_)
+    first, last = max(day, span[0]), min(dt.date.fromordinal(day.toordinal() + days - 1), span[1])
+    if first <= last:
+        begin, there = (first - day).days, (last - first).days + 1
+        station, program = station_of_identifier()[identifier], _programs().get(identifier, "")
+        at = slice(begin * MINUTES, (begin + there) * MINUTES)
+        present[at] = operating(identifier, program, station, first, there)
+    return present
+
+
+def site(identifier: int) -> tuple[float, float]:
+    """Return geodetic latitude and longitude (degrees) of a ground instrument, as its records have them."""
+    station = station_of_identifier()[identifier]
+    lat_deg, lon_deg = _rounded(np.array((station.lat_deg, station.lon_deg))).tolist()
+    return lat_deg, lon_deg
 
 
 def compute_day(identifier: int, day: dt.date, *, north: bool = True, south: bool = True) -> DayEphemeris:
@@ -294,34 +319,61 @@ def conjugate(lat_deg: float, lon_deg: float, when: dt.datetime) -> tuple[float,
     return point.lat_deg, point.lon_deg
 
 
-def save_day(path: Path, ephemeris: DayEphemeris) -> Path:
-    """Keep a day in a file, whole or not at all; a trace that the file has and the day has not stays in it."""
-    if path.exists():
-        before = load_day(path)
-        if before is not None and (before.identifier, before.day) == (ephemeris.identifier, ephemeris.day):
-            ephemeris = ephemeris.merged(before)
-    arrays: dict[str, Any] = {
-        "identifier": np.int64(ephemeris.identifier),
-        "day": np.int64(ephemeris.day.toordinal()),
-        "present": np.packbits(ephemeris.present),
-        "location_geo": _packed(ephemeris.location_geo),
+#: The columns of a kept day: values a minute, whole units per one. Computed values are rounded to these units, so that
+#: a kept day equals the computed one.
+_COLUMNS = MappingProxyType(
+    {
+        "location_geo": (2, _PER_DEGREE),
+        "nbtrace": (2, _PER_DEGREE),
+        "sbtrace": (2, _PER_DEGREE),
+        "radial_distance_km": (1, 1e3),
+        "element_set_age_days": (1, 1e4),
     }
-    for name in ("nbtrace", "sbtrace"):
-        points = getattr(ephemeris, name)
-        if points is not None:
-            arrays[name] = _packed(points)
-    for name in ("radial_distance_km", "element_set_age_days"):
-        values = getattr(ephemeris, name)
-        if values is not None:
-            arrays[name] = values
-    if ephemeris.conjugate_method is not None:
-        arrays["conjugate_method"] = np.array(ephemeris.conjugate_method)
+)
+
+
+@functools.lru_cache(maxsize=16)
+def _units(columns: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return for each number of a kept day how many units make one."""
+    return np.concatenate([np.full(_COLUMNS[name][0] * MINUTES, _COLUMNS[name][1]) for name in columns])
+
+
+_PRESENT_BYTES = MINUTES // 8
+
+
+class _Head(msgspec.Struct):
+    """The first bytes of a kept day, filled up with blanks; `present` and the columns follow."""
+
+    identifier: int
+    day: int
+    columns: tuple[str, ...]
+    conjugate_method: str | None
+
+
+_HEAD_BYTES = 256
+_read_head = msgspec.json.Decoder(_Head).decode
+
+
+def save_day(path: Path, ephemeris: DayEphemeris) -> Path:
+    """Keep a day in a file, whole or not at all; a trace that the file has and the day has not stays in it.
+
+    Whole numbers of 32 bits, not compressed: a search of a year reads a thousand of these files.
+    """
+    before = load_day(path)
+    if before is not None and (before.identifier, before.day) == (ephemeris.identifier, ephemeris.day):
+        ephemeris = ephemeris.merged(before)
+    columns = {name: values for name in _COLUMNS if (values := getattr(ephemeris, name)) is not None}
+    head = _Head(ephemeris.identifier, ephemeris.day.toordinal(), tuple(columns), ephemeris.conjugate_method)
+    numbers = np.concatenate([values.ravel() for values in columns.values()])
+    whole = np.where(np.isnan(numbers), _NO_VALUE, np.rint(np.nan_to_num(numbers) * _units(head.columns)))
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own, so that two processes that keep the same day do not write into one file.
     handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)
+            file.write(msgspec.json.encode(head).ljust(_HEAD_BYTES))
+            file.write(np.packbits(ephemeris.present).tobytes())
+            file.write(whole.astype("<i4").tobytes())
             file.flush()
             os.fsync(file.fileno())
         Path(part).replace(path)
@@ -331,30 +383,38 @@ def save_day(path: Path, ephemeris: DayEphemeris) -> Path:
     return path
 
 
-def load_day(path: Path) -> DayEphemeris | None:
+def load_day(path: str | Path) -> DayEphemeris | None:
     """Return the day kept in a file, None when there is no such file or it is not one of ours."""
     try:
-        # Opened here: np.load leaves a torn file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            found = {name: kept[name] for name in kept.files}
+        with io.FileIO(path) as file:
+            data = memoryview(file.read())
+        head = _read_head(data[:_HEAD_BYTES])
+        units = _units(head.columns)
+        present = np.frombuffer(data, np.uint8, _PRESENT_BYTES, _HEAD_BYTES)
+        # All columns at once, and then views of them: a column of a day is too short for NumPy's calls.
+        whole = np.frombuffer(data, "<i4", offset=_HEAD_BYTES + _PRESENT_BYTES)
+        if len(whole) != len(units):
+            return None
+        numbers = whole / units
+        if whole.min() == _NO_VALUE:
+            numbers[whole == _NO_VALUE] = np.nan
+        columns: dict[str, NDArray[np.float64]] = {}
+        at = 0
+        for name in head.columns:
+            width, _ = _COLUMNS[name]
+            values = numbers[at : at + width * MINUTES]
+            columns[name] = values.reshape(MINUTES, 2) if width == 2 else values
+            at += width * MINUTES
         return DayEphemeris(
-            identifier=int(found["identifier"]),
-            day=dt.date.fromordinal(int(found["day"])),
-            present=np.unpackbits(found["present"], count=MINUTES).astype(np.bool_),
-            location_geo=_unpacked(found["location_geo"]),
-            nbtrace=_unpacked(found["nbtrace"]) if "nbtrace" in found else None,
-            sbtrace=_unpacked(found["sbtrace"]) if "sbtrace" in found else None,
-            radial_distance_km=found.get("radial_distance_km"),
-            element_set_age_days=found.get("element_set_age_days"),
-            conjugate_method=str(found["conjugate_method"]) if "conjugate_method" in found else None,
+            identifier=head.identifier,
+            day=dt.date.fromordinal(head.day),
+            present=np.unpackbits(present).view(np.bool_),
+            location_geo=columns["location_geo"],
+            nbtrace=columns.get("nbtrace"),
+            sbtrace=columns.get("sbtrace"),
+            radial_distance_km=columns.get("radial_distance_km"),
+            element_set_age_days=columns.get("element_set_age_days"),
+            conjugate_method=head.conjugate_method,
         )
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+    except (OSError, KeyError, ValueError, OverflowError, msgspec.DecodeError):
         return None
-
-
-def _packed(points: NDArray[np.float64]) -> NDArray[np.int32]:
-    return np.where(np.isnan(points), _NO_POINT, np.rint(np.nan_to_num(points) * _PER_DEGREE)).astype(np.int32)
-
-
-def _unpacked(points: NDArray[np.int32]) -> NDArray[np.float64]:
-    return np.where(points == _NO_POINT, np.nan, points / _PER_DEGREE)

@@ -90,7 +90,9 @@ class MainField:
         n_points = position.shape[1]
         if scratch is None:
             scratch = self.scratch(n_points)
-        rows, spare = scratch[:-_SPARE_ROWS, :n_points], scratch[-_SPARE_ROWS:, :n_points]
+        # The beginning of it, as one piece: rows of a wider array would share their places in the processor's caches.
+        scratch = scratch.ravel()[: len(scratch) * n_points].reshape(len(scratch), n_points)
+        rows, spare = scratch[:-_SPARE_ROWS], scratch[-_SPARE_ROWS:]
         inverse = 1.0 / np.sqrt(np.einsum("in,in->n", position, position))
         x, y, z = position * inverse
         # Degree n takes rows n*n .. n*n + 2n: sine parts of order n .. 1, the zonal one, cosine parts of order 1 .. n.

@@ -48,8 +48,11 @@ def switched_off(identifier: int, day: dt.date) -> bool:
     return since is not None and since <= day < _BACK_ON
 
 
-def operating(identifier: int, program: str, station: Station, day: dt.date) -> NDArray[np.bool_]:
-    """Return `(1440,)`: in which minutes of a day a ground instrument took data."""
-    if switched_off(identifier, day):
-        return np.zeros(1440, dtype=np.bool_)
-    return dark_minutes(station.lat_deg, station.lon_deg, day, dark_below_deg(program))
+def operating(identifier: int, program: str, station: Station, day: dt.date, days: int = 1) -> NDArray[np.bool_]:
+    """Return `(days * 1440,)`: in which minutes from a day on a ground instrument took data."""
+    dark = dark_minutes(station.lat_deg, station.lon_deg, day, dark_below_deg(program), days)
+    if identifier in _OFF_SINCE:
+        for number in range(days):
+            if switched_off(identifier, dt.date.fromordinal(day.toordinal() + number)):
+                dark[number * 1440 : (number + 1) * 1440] = False
+    return dark

@@ -69,15 +69,22 @@ def solar_elevation_deg(lat_deg: float, lon_deg: float, jd: NDArray[np.float64])
     return np.asarray(np.rad2deg(np.arcsin(np.clip(_up(lat_deg, lon_deg) @ sun_direction(jd), -1.0, 1.0))))
 
 
-def dark_minutes(lat_deg: float, lon_deg: float, day: dt.date, below_deg: float) -> NDArray[np.bool_]:
-    """Return `(1440,)`: in which minutes of a UTC day the Sun is lower than `below_deg` at a geodetic position."""
-    return np.asarray(_up(lat_deg, lon_deg) @ _sun_of_day(day) < np.sin(np.deg2rad(below_deg)))
+def dark_minutes(lat_deg: float, lon_deg: float, day: dt.date, below_deg: float, days: int = 1) -> NDArray[np.bool_]:
+    """Return `(days * 1440,)`: when from a day on the Sun is lower than `below_deg` at a geodetic position."""
+    sun = _sun_of_day(day) if days == 1 else _sun_of_days(day, days)
+    return np.asarray(_up(lat_deg, lon_deg) @ sun < np.sin(np.deg2rad(below_deg)))
 
 
-# A year's worth: counts of availability go through all stations for the same days.
+# 14 MB at most: counts of availability and searches go through all stations for the same days.
 @functools.lru_cache(maxsize=400)
 def _sun_of_day(day: dt.date) -> NDArray[np.float64]:
     return sun_direction(day_jd(day))
+
+
+@functools.lru_cache(maxsize=4)
+def _sun_of_days(day: dt.date, days: int) -> NDArray[np.float64]:
+    each = [_sun_of_day(dt.date.fromordinal(day.toordinal() + number)) for number in range(days)]
+    return np.concatenate(each, axis=1)
 
 
 def _up(lat_deg: float, lon_deg: float) -> NDArray[np.float64]:

@@ -38,7 +38,8 @@ def track(identifier: int, points: Mapping[int, Point]) -> Track:
 
 
 def still(identifier: int, point: Point, first: int, last: int) -> Track:
-    return track(identifier, dict.fromkeys(range(first, last + 1), point))
+    minutes = np.arange(first, last + 1)
+    return Track(identifier, minutes, np.broadcast_to(np.array(point), (len(minutes), 2)))
 
 
 # A finder that tries everything -------------------------------------------------------------------------------------
@@ -169,10 +170,13 @@ SITES: list[Point] = [(56.376723, -94.643664), (56.376723, -94.643664), (54.6, -
 
 @st.composite
 def tracks_of(draw: st.DrawFn, identifier: int) -> Track:
-    """A source that moves on, stays, or jumps about; with gaps."""
+    """A source that moves on, stays (as one point, or as many), or jumps about; with gaps."""
     minutes = draw(st.sets(st.integers(0, 11), max_size=10))
-    kind = draw(st.sampled_from(["moves", "stays", "jumps", "anywhere"]))
+    kind = draw(st.sampled_from(["moves", "is a place", "stays", "jumps", "anywhere"]))
     site = draw(st.sampled_from(SITES))
+    if kind == "is a place":
+        there = np.array(sorted(minutes), dtype=np.int64) + FIRST_MINUTE
+        return Track(identifier, there, np.broadcast_to(np.array(site), (len(there), 2)))
     if kind == "stays":
         return track(identifier, {FIRST_MINUTE + minute: site for minute in minutes})
     if kind == "moves":

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurora_async.errors import InvalidQuery
-from aurora_async.server.aurorax.find import Found, FoundPair
+from aurora_async.server.aurorax.find import Found, FoundPair, Track, find_conjunctions
 from aurora_async.server.aurorax.records import (
     LEVELS,
     ConjunctionRecords,
     check_level,
+    conjunction_lines,
     custom_source,
     data_product_record,
     ephemeris_record,
@@ -72,6 +73,27 @@ FORMAT = {
 
 def conjunction(**options: Any) -> dict[str, Any]:
     return ConjunctionRecords(conjunction_type="nbtrace", sources={44: ATHA, 3: SWARM_A}, **options).record(FOUND)
+
+
+def test_many_conjunctions_are_written_as_one_is() -> None:
+    """The lines of a result file are the records, but for the last digit of a distance."""
+    minutes = np.arange(1000, 2000)
+    passing = np.stack((np.tile(np.linspace(40.0, 75.0, 50), 20), np.full(1000, -113.0)), axis=1)
+    site = np.broadcast_to(np.array((54.7, -113.3)), (1000, 2))
+    tracks = {"ground1": [Track(44, minutes, site)], "space1": [Track(3, minutes, passing)]}
+    found = find_conjunctions(tracks, {"ground1-space1": 900}, subminute=False, start_s=0, end_s=10**6)
+    sources = {44: ATHA, 3: SWARM_A}
+    records = ConjunctionRecords(conjunction_type="nbtrace", sources=sources)
+    lines = list(conjunction_lines(found, "nbtrace", sources))
+    assert len(lines) == len(found) == 20
+    for line, one in zip(lines, found, strict=True):
+        written, record = msgspec.json.decode(line), records.record(one)
+        assert [list(written), list(written["events"][0])] == [list(record), list(record["events"][0])]
+        for part, other in ((written, record), *zip(written["events"], record["events"], strict=True)):
+            for name in ("min_distance", "max_distance"):
+                assert part[name] == pytest.approx(other.pop(name), abs=2e-11)
+                del part[name]
+        assert written == record
 
 
 def test_a_conjunction_has_exactly_the_printed_keys() -> None:

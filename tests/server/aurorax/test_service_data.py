@@ -10,6 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from aurora_async.server.rules import FaultRule
+
 BASIC = {"identifier", "program", "platform", "instrument_type", "source_type", "display_name"}
 FULL = BASIC | {
     "metadata", "owner", "maintainers", "ephemeris_metadata_schema", "data_product_metadata_schema",
@@ -18,7 +20,7 @@ FULL = BASIC | {
 
 def result_file(folder: Path) -> Path:
     """The only result there is."""
-    (file,) = folder.glob("results/*/*.json")
+    (file,) = folder.glob("results/*.json")
     return file
 
 
@@ -107,11 +109,21 @@ async def test_bodies_come_compressed_when_asked_for(serve: Any, queries: Any) -
             assert "Content-Encoding" not in answer.headers
 
 
-@pytest.mark.parametrize("end", ["2020-01-01T00:09:59", "2020-01-01T23:59:59"])
-async def test_plain_bodies_can_be_resumed(serve: Any, queries: Any, end: str) -> None:
-    """Length, a strong validator, and ranges of the very same bytes: for small files and for large ones."""
+@pytest.mark.parametrize(
+    ("end", "faults"),
+    [
+        ("2020-01-01T00:09:59", ()),
+        ("2020-01-01T23:59:59", ()),
+        ("2020-01-01T23:59:59", (FaultRule(path="*/data", headers={"X-Seen": "yes"}),)),
+    ],
+)
+async def test_plain_bodies_can_be_resumed(serve: Any, queries: Any, end: str, faults: tuple[FaultRule, ...]) -> None:
+    """Length, a strong validator, and ranges of the very same bytes: for small files and for large ones.
+
+    Those the system sends itself, unless a fault has to see them.
+    """
     plain = {"Accept-Encoding": "identity"}
-    async with serve() as client:
+    async with serve(faults=faults) as client:
         path, status = await client.run("ephemeris", queries.ephemeris(end=end))
         url = f"{client.base_url}{path}/data"
         async with client.session.get(url, headers=plain) as answer:
@@ -119,6 +131,7 @@ async def test_plain_bodies_can_be_resumed(serve: Any, queries: Any, end: str) -
             etag = answer.headers["ETag"]
             assert int(answer.headers["Content-Length"]) == len(body)
             assert answer.headers["Last-Modified"]
+            assert ("X-Seen" in answer.headers) is bool(faults)
             assert not etag.startswith("W/")
         assert len(body) == status["search_result"]["file_size"] + len('{"result":}')
         asked = {"Range": "bytes=1000-", "If-Range": etag, "Accept-Encoding": "gzip"}
@@ -141,6 +154,18 @@ async def test_plain_bodies_can_be_resumed(serve: Any, queries: Any, end: str) -
             assert answer.status == 304
         async with client.session.head(url, headers=plain) as answer:
             assert (answer.status, int(answer.headers["Content-Length"])) == (200, len(body))
+
+
+async def test_results_of_earlier_versions_are_found(serve: Any, queries: Any, tmp_path: Path) -> None:
+    """They lay in folders by the first two digits of the identifier."""
+    async with serve(data_dir=tmp_path) as client:
+        path, _ = await client.run("ephemeris", queries.ephemeris())
+        document = await client.get(f"{path}/data")
+    file = result_file(tmp_path)
+    (file.parent / file.name[:2]).mkdir()
+    file.rename(file.parent / file.name[:2] / file.name)
+    async with serve(data_dir=tmp_path) as client:
+        assert await client.get(f"{path}/data") == document
 
 
 async def test_a_lost_file_is_an_expired_result(serve: Any, queries: Any, tmp_path: Path) -> None:

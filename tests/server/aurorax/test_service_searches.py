@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aurora_async.server import jobs
+from aurora_async.server.aurorax.searching import SearchTask
 
 RESULT_KEYS = {
     "data_uri", "result_count", "file_size", "query_duration", "completed_timestamp", "error_condition",
@@ -22,7 +23,7 @@ RESULT_KEYS = {
 
 def files(folder: Path, name: str) -> list[Path]:
     """What lies in the result folder under a name."""
-    return list(folder.glob(f"results/*/*{name}*"))
+    return list(folder.glob(f"results/*{name}*"))
 
 
 async def test_the_published_search_finds_its_49_conjunctions(serve: Any, queries: Any) -> None:
@@ -301,6 +302,46 @@ async def test_full_is_said_with_429(serve: Any, queries: Any, monkeypatch: pyte
     assert [status for status, _, _ in answers] == [202] * 2 + [429] * 10
     for _, headers, document in answers[2:]:
         assert (document["error_code"], headers["Retry-After"]) == ("ToManyRequests", "1")
+
+
+@pytest.mark.parametrize("held_s", [0.0, 60.0])
+async def test_full_holds_for_a_burst(serve: Any, queries: Any, monkeypatch: pytest.MonkeyPatch, held_s: float) -> None:
+    """Searches that come together are let in one by one: also those that are held back, or are being committed."""
+    may_go_on = threading.Event()
+    perform = jobs.perform
+
+    def perform_later(*how: Any) -> None:
+        may_go_on.wait()
+        perform(*how)
+
+    monkeypatch.setattr(jobs, "perform", perform_later)
+    async with serve(max_waiting=3, server_time_s=held_s) as client:
+        try:
+            burst = [client.call("POST", "/api/v1/ephemeris/search", json=queries.ephemeris()) for _ in range(30)]
+            statuses = sorted([status for status, _, _ in await asyncio.gather(*burst)])
+        finally:
+            may_go_on.set()
+    # One that is being worked on waits no longer.
+    assert set(statuses) == {202, 429}
+    assert statuses.count(202) <= 4
+
+
+async def test_places_are_looked_at_as_all_else_is(serve: Any, queries: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stays where it is takes a shorter way, over many days and the borders of stretches: to the same result."""
+    over_weeks = {
+        "start": "2019-12-25T03:10:00",
+        "end": "2020-01-20T12:34:56",
+        "ground": [{"programs": ["themis-asi"]}],
+        "space": [],
+        "adhoc": [{"locations": [{"lat": 54.7, "lon": -113.3}, {"lat": 67.0, "lon": -50.0}]}],
+        "max_distances": {"ground1-adhoc1": 800},
+    }
+    searches = [over_weeks, queries.conjunctions(end="2020-01-02T06:00:00")]
+    async with serve() as client:
+        short = [await client.records("conjunctions", query) for query in searches]
+        monkeypatch.setattr(SearchTask, "_places", lambda *_: None)
+        assert [await client.records("conjunctions", query) for query in searches] == short
+    assert all(len(records) > 40 for records in short)
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ async def test_nothing_is_computed_where_all_was_replaced_or_deleted(serve: Any,
         # At night the imager of Athabasca sees what was uploaded there, minute for minute.
         found = await client.records("conjunctions", near)
         assert {one[key][:10] for one in found for key in ("start", "end")} == {"2020-01-01"}
-        assert list(tmp_path.rglob("*.npz")) == []
+        assert list(tmp_path.rglob("*.day")) == []
 
 
 async def test_places_beyond_a_pole_come_back_folded(serve: Any, queries: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -284,7 +285,7 @@ def test_high_orbits_trace_without_a_warning(identifier: int) -> None:
 def test_a_day_survives_its_file_unchanged(tmp_path: Path, swarm_day: dict[int, DayEphemeris]) -> None:
     """Also the regions, which are worked out again; and it is small."""
     for day in (swarm_day[3], compute_day(46, DAY), compute_day(999, DAY)):
-        path = save_day(tmp_path / "cache" / f"{day.identifier}.npz", day)
+        path = save_day(tmp_path / "cache" / f"{day.identifier}.day", day)
         assert path.stat().st_size < 50_000
         again = load_day(path)
         assert again is not None
@@ -297,7 +298,7 @@ def test_a_day_survives_its_file_unchanged(tmp_path: Path, swarm_day: dict[int, 
 
 def test_halves_of_a_day_meet_in_one_file(tmp_path: Path, swarm_day: dict[int, DayEphemeris]) -> None:
     """The north may be there without the south; saving the south later keeps both."""
-    path = tmp_path / "3.npz"
+    path = tmp_path / "3.day"
     save_day(path, compute_day(3, DAY, south=False))
     north = load_day(path)
     assert north is not None
@@ -315,12 +316,22 @@ def test_halves_of_a_day_meet_in_one_file(tmp_path: Path, swarm_day: dict[int, D
         np.testing.assert_allclose(kept, whole, atol=atol)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"not a zip"])
-def test_a_torn_file_is_no_day(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "torn.npz"
-    path.write_bytes(content)
-    assert load_day(path) is None
-    assert load_day(tmp_path / "absent.npz") is None
+def test_a_torn_file_is_no_day(tmp_path: Path, swarm_day: dict[int, DayEphemeris]) -> None:
+    """Wherever it was torn, and whatever else lies under that name: the day is computed anew."""
+    path = save_day(tmp_path / "torn.day", swarm_day[3])
+    whole = path.read_bytes()
+    for content in (
+        b"",
+        whole[:100],
+        whole[:300],
+        whole[:-1],
+        whole + b"0",
+        b"no day".ljust(len(whole)),
+        b"\xff" * 500,
+    ):
+        path.write_bytes(content)
+        assert load_day(path) is None
+    assert load_day(tmp_path / "absent.day") is None
 
 
 def test_a_failed_save_leaves_nothing_behind(
@@ -329,9 +340,9 @@ def test_a_failed_save_leaves_nothing_behind(
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        save_day(tmp_path / "3.npz", swarm_day[3])
+        save_day(tmp_path / "3.day", swarm_day[3])
     assert list(tmp_path.iterdir()) == []
 
 

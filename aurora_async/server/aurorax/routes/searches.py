@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -144,19 +145,17 @@ class SearchRoutes:
 
     # Data -----------------------------------------------------------------------------------------------------------
 
-    def _result_of(self, search: Search) -> Path | None:
-        """Return where the result of a search is; None when it has none any more.
-
-        Raises:
-            ApiError: There is none yet.
-        """
+    async def _with_result(
+        self, search: Search, answer: Callable[[Path], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Answer from the result of a search, or say that it has none any more."""
         if not search.is_over:
             raise ApiError(404, "NotFound", f"the search {search.request_id} is still running, there is no data yet")
         assert search.end is not None
-        if search.end.error_condition or search.deleted_us is not None:
-            return None
-        path = self._core.searches.result_path(search.request_id)
-        return path if path.exists() else None
+        if not search.end.error_condition and search.deleted_us is None:
+            with suppress(FileNotFoundError):  # deleted a moment ago
+                return await answer(self._core.searches.result_path(search.request_id))
+        return self._no_result(search)
 
     @staticmethod
     def _no_result(search: Search) -> web.Response:
@@ -171,28 +170,20 @@ class SearchRoutes:
         level = check_level(request.query.get("data_source_record_format"))
         generate = kind.name == "conjunctions" and bool(flag(request, "generate_ephemeris_queries"))
         search = await self._find(kind, request, request_id)
-        if (path := self._result_of(search)) is None:
-            return self._no_result(search)
         if level == DEFAULT_LEVEL and not generate:
-            try:
-                return await answer_file(request, path)
-            except FileNotFoundError:  # deleted a moment ago
-                return self._no_result(search)
+            return await self._with_result(search, partial(answer_file, request))
         project = level_projector(kind.name, level, generated_queries=generate)
-        return await self._reformatted(request, search, path, project, generate)
+        return await self._reformatted(request, search, project, generate)
 
     async def _formatted_data(self, kind: Kind, request: web.BaseRequest, request_id: str) -> web.StreamResponse:
         project = projector(kind.name, await read_json(request))
-        search = await self._find(kind, request, request_id)
-        if (path := self._result_of(search)) is None:
-            return self._no_result(search)
-        return await self._reformatted(request, search, path, project, True)
+        return await self._reformatted(request, await self._find(kind, request, request_id), project, True)
 
     async def _reformatted(
-        self, request: web.BaseRequest, search: Search, path: Path, project: Projector, generate: bool
+        self, request: web.BaseRequest, search: Search, project: Projector, generate: bool
     ) -> web.StreamResponse:
         expand = self._expander(search.kind.name, msgspec.json.decode(search.query), generate)
-        return await answer_stream(request, reformatted(path, expand, project))
+        return await self._with_result(search, lambda path: answer_stream(request, reformatted(path, expand, project)))
 
     def _expander(self, kind: str, document: Mapping[str, Any], generate: bool) -> Expander:
         def source_of(stored: JsonObject) -> Mapping[str, Any]:
@@ -222,7 +213,7 @@ class SearchRoutes:
         task = self._core.planner.plan(query, normalised_query(document["query"], query), "", Path())
         account = self._core.accounts.of(request)
         owner = account.email_address if account is not None else request.remote or ""
-        self._core.jobs.check_room()
+        self._core.searches.check_room()
         job = self._core.jobs.submit(collect(task), owner=owner, small=task.is_small)
         try:
             lines: list[bytes] = await job.result

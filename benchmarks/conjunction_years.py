@@ -1,0 +1,74 @@
+"""How long does the local service take for the conjunctions of a year, and of ten, whose ephemeris it has?
+
+All THEMIS-ASI stations and the three Swarm spacecraft, end to end from the query to typed records; ten years in windows
+of one. The ephemeris is computed once and kept in the benchmarks' cache folder: that of a year in minutes, that of ten
+in the better part of an hour, so it is only begun when this question is asked by name. Memory is that of the service's
+processes at their largest, pages that they share counted in each.
+"""
+
+from __future__ import annotations
+
+from benchmarks import environments, standins
+from benchmarks.measure import Bench, Facts, Outcome, Span, Subject, figure, resident_mb
+from benchmarks.table import Row, Target
+
+__all__ = ["SERVICE_FOLDER", "ask", "years"]
+
+SERVICE_FOLDER = environments.cache_folder() / "service"
+YEAR = "2019"
+DECADE = ("2014", "2023")
+COMPUTING_S = 4 * 3600.0
+
+
+def ask(bench: Bench) -> list[Row]:
+    """Ask for a year in one request, and for ten in windows."""
+    year, decade = (YEAR, YEAR), DECADE
+    if bench.quick:
+        year, decade = ("2019-01-01", "2019-01-01"), ("2019-01-01", "2019-01-02")
+    kept = ("--data-dir", str(SERVICE_FOLDER))
+    computed = SERVICE_FOLDER / "ten-years"
+    found: dict[str, Outcome] = {}
+    for name, span, window_days in (("year", year, None), ("decade", decade, 1 if bench.quick else 366)):
+        if name == "decade" and not (bench.quick or bench.patient or computed.exists()):
+            found[name] = "not computed"
+            continue
+        # A service of its own for each, so that its memory is that of this question, and not that of computing either.
+        with standins.local_service(*kept) as (pid, base_url):
+            first = Subject(years, (base_url, pid, *span, window_days, 400), rounds=1, limit_s=COMPUTING_S)
+            bench.by_turns({f"{name}, computing what is not there yet": first})
+        with standins.local_service(*kept) as (pid, base_url):
+            asked = Subject(years, (base_url, pid, *span, window_days, 500))
+            found[name] = bench.by_turns({name: asked})[name]
+        if name == "decade" and not bench.quick:
+            computed.touch()
+    question = "local service, conjunctions of 3 spacecraft"
+    return [
+        Row(
+            question=question, what="one year", unit="s", ours=figure(found["year"], "wall_s"), others={},
+            target=Target("≤", 0.5),
+        ),
+        Row(
+            question=question, what="ten years in windows", unit="s", ours=figure(found["decade"], "wall_s"),
+            others={},
+        ),
+        Row(
+            question=question, what="ten years, its memory", unit="MB", ours=figure(found["decade"], "service_mb"),
+            others={}, target=Target("≤", 1000),
+        ),
+        Row(question=question, what="ten years, found", unit="", ours=figure(found["decade"], "found"), others={}),
+    ]  # fmt: skip
+
+
+async def years(base_url: str, pid: int, start: str, end: str, window_days: int | None, distance_km: float) -> Facts:
+    """Search, and look at the service's processes."""
+    from datetime import timedelta
+
+    from aurora_async import AuroraX, ConjunctionQuery, GroundBlock, SpaceBlock
+
+    ground, space = GroundBlock(programs="themis-asi"), SpaceBlock(programs="swarm")
+    query = ConjunctionQuery(start=start, end=end, max_distance_km=distance_km, ground=ground, space=space)
+    window = None if window_days is None else timedelta(days=window_days)
+    async with AuroraX(base_url=base_url) as client:
+        with Span() as span:
+            found = await client.conjunctions.search(query, window=window)
+    return span.facts(found=len(found), service_mb=resident_mb(pid, peak=True, tree=True))
