@@ -7,6 +7,7 @@ network file systems cannot do: there the older, slower mode is used.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 import sys
 import threading
@@ -14,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, TypeVar, TypeVarTuple
 
@@ -84,7 +86,8 @@ class Database:
         self._connection, self._reader = opened
         self._reading = threading.Lock()
         self._pending: list[_Pending] = []
-        self._gathered = threading.Condition()
+        self._pending_lock = threading.Lock()
+        self._gathered = threading.Condition(self._pending_lock)
         self._enough = 0
         """At so many pending changes the writer wants to be woken."""
         self._sizes = deque[int](maxlen=_LOOK_BACK)
@@ -118,13 +121,25 @@ class Database:
         One that raises is undone, alone; for that the others may be called once more.
         """
         answer: asyncio.Future[T] = self._loop.create_future()
-        with self._gathered:
+        self._add((change, args, answer))
+        return answer
+
+    def update(self, sql: str, values: Sequence[object]) -> asyncio.Future[bool]:
+        """Have a statement executed, like `apply`, that changes one row at most; the future holds whether it did.
+
+        Those that follow each other with the same statement are executed as one, in half the time.
+        """
+        answer: asyncio.Future[bool] = self._loop.create_future()
+        self._add((sql, values, answer))
+        return answer
+
+    def _add(self, one: _Pending) -> None:
+        with self._pending_lock:
             if self._closing:
                 raise RuntimeError(f"{self.path} is closed")
-            self._pending.append((change, args, answer))
+            self._pending.append(one)
             if len(self._pending) == self._enough:
                 self._gathered.notify()
-        return answer
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query. Blocks for a moment: call it in a thread where it is more than that."""
@@ -173,18 +188,20 @@ class Database:
         self._sizes.append(len(batch))
         return batch
 
-    def _commit(self, batch: Sequence[_Pending]) -> list[_Outcome]:
+    def _commit(self, batch: Sequence[_Pending], *, joined: bool = True) -> list[_Outcome]:
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                outcomes: list[_Outcome] = [(answer, change(connection, *args), None) for change, args, answer in batch]
+                outcomes = _made(connection, batch, joined)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
             return outcomes
+        except _SomeChangedNothing:
+            return self._commit(batch, joined=False)
         except BaseException as error:  # whatever it is, whoever waits for the change must hear of it
             if len(batch) == 1:
                 return [(batch[0][2], None, error)]
@@ -192,8 +209,31 @@ class Database:
         return [outcome for one in batch for outcome in self._commit([one])]
 
 
-_Pending = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any]"]
+_Pending = tuple[Callable[..., Any] | str, Sequence[Any], "asyncio.Future[Any]"]
+"""A function and its arguments, or a statement and its values."""
 _Outcome = tuple["asyncio.Future[Any]", Any, "BaseException | None"]
+
+
+class _SomeChangedNothing(Exception):
+    """Which of the joined updates they were is told only by executing each for itself."""
+
+
+def _made(connection: sqlite3.Connection, batch: Sequence[_Pending], joined: bool) -> list[_Outcome]:
+    outcomes = list[_Outcome]()
+    for change, same in itertools.groupby(batch, key=_what):
+        if callable(change):
+            outcomes += [(answer, change(connection, *args), None) for _, args, answer in same]
+        elif joined:
+            updates = list(same)
+            if connection.executemany(change, [values for _, values, _ in updates]).rowcount != len(updates):
+                raise _SomeChangedNothing
+            outcomes += [(answer, True, None) for _, _, answer in updates]
+        else:
+            outcomes += [(answer, connection.execute(change, values).rowcount > 0, None) for _, values, answer in same]
+    return outcomes
+
+
+_what = itemgetter(0)
 
 
 def _settle(outcomes: Iterable[_Outcome]) -> None:

@@ -52,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, help="how often each subject is run (3; quick: 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here, - for the output")
     parser.add_argument("--plot", type=Path, metavar="FILE", help=f"ask {GROWTH}, and draw it as PNG")
+    parser.add_argument("--peers", action="store_true", help="have others take part in a quick run, too")
     parser.add_argument("--no-install", action="store_true", help="do without the environments that are not there")
     options = parser.parse_args(argv)
     for name in options.question:
@@ -61,6 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     bench = Bench(
         quick=options.quick,
         rounds=options.rounds or (1 if options.quick else 3),
+        peers=options.peers or not options.quick,
         install=not (options.quick or options.no_install),
         patient=bool(options.question),
     )

@@ -38,7 +38,7 @@ def ask(bench: Bench) -> list[Row]:
     return [
         Row(
             question=question, what="a call", unit="µs more", ours=overheads.pop("ours"), others=overheads,
-            target=Target("≤", 150),
+            target=Target("≤", 150), apart=True,
         ),
         Row(question=question, what="a call, awaited", unit="µs", ours=figure(called["ours"], "awaited_us"), others={}),
         Row(

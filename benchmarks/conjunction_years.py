@@ -1,9 +1,9 @@
 """How long does the local service take for the conjunctions of a year, and of ten, whose ephemeris it has?
 
 All THEMIS-ASI stations and the three Swarm spacecraft, end to end from the query to typed records; ten years in windows
-of one. The ephemeris is computed once and kept in the benchmarks' cache folder: that of a year in minutes, that of ten
-in the better part of an hour, so it is only begun when this question is asked by name. Memory is that of the service's
-processes at their largest, pages that they share counted in each.
+of one. The ephemeris is computed once and kept in the benchmarks' cache folder: that of a year takes ten CPU minutes,
+that of ten the better part of an hour, so it is only begun when this question is asked by name. Memory is that of the
+service's processes at their largest, pages that they share counted in each.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ def ask(bench: Bench) -> list[Row]:
             found[name] = "not computed"
             continue
         # A service of its own for each, so that its memory is that of this question, and not that of computing either.
-        with standins.local_service(*kept) as (pid, base_url):
-            first = Subject(years, (base_url, pid, *span, window_days, 400), rounds=1, limit_s=COMPUTING_S)
-            bench.by_turns({f"{name}, computing what is not there yet": first})
+        if not bench.quick:
+            with standins.local_service(*kept) as (pid, base_url):
+                for part in _parts(*span):
+                    first = Subject(years, (base_url, pid, part, part, None, 400), rounds=1, limit_s=COMPUTING_S)
+                    bench.by_turns({f"computing what is not there of {part}": first})
         with standins.local_service(*kept) as (pid, base_url):
             asked = Subject(years, (base_url, pid, *span, window_days, 500))
             found[name] = bench.by_turns({name: asked})[name]
@@ -48,15 +50,22 @@ def ask(bench: Bench) -> list[Row]:
             target=Target("≤", 0.5),
         ),
         Row(
-            question=question, what="ten years in windows", unit="s", ours=figure(found["decade"], "wall_s"),
+            question=question, what="ten years, windows", unit="s", ours=figure(found["decade"], "wall_s"),
             others={},
         ),
         Row(
-            question=question, what="ten years, its memory", unit="MB", ours=figure(found["decade"], "service_mb"),
+            question=question, what="ten years: memory", unit="MB", ours=figure(found["decade"], "service_mb"),
             others={}, target=Target("≤", 1000),
         ),
-        Row(question=question, what="ten years, found", unit="", ours=figure(found["decade"], "found"), others={}),
+        Row(question=question, what="ten years: found", unit="", ours=figure(found["decade"], "found"), others={}),
     ]  # fmt: skip
+
+
+def _parts(start: str, end: str) -> list[str]:
+    """The months of one year, or the years of many."""
+    if start == end:
+        return [f"{start}-{month:02d}" for month in range(1, 13)]
+    return [str(year) for year in range(int(start), int(end) + 1)]
 
 
 async def years(base_url: str, pid: int, start: str, end: str, window_days: int | None, distance_km: float) -> Facts:

@@ -1,8 +1,8 @@
 """How do time and memory grow with the number of searches, and with the size of a result?
 
 Searches take 2 s of the stand-in's time each, so the ideal is 2 s however many they are; pyaurorax has a hundred
-threads. Results are streamed as typed records; pyaurorax returns them as a list, and is stopped at 8 GB or five
-minutes.
+threads. Results are streamed as typed records; pyaurorax returns them as a list. It is asked no further than is known
+within minutes, and is stopped at 8 GB or five of them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from benchmarks.measure import Bench, Facts, Subject
 __all__ = ["draw", "drawn", "measure", "show"]
 
 COUNTS = (10, 30, 100, 300, 1_000, 3_000, 10_000)
-MEGABYTES = (10, 30, 100, 300, 1_000, 2_000, 5_000)
+MEGABYTES = (10, 30, 100, 300, 500, 1_000, 2_000, 5_000)
+PYAURORAX_COUNTS = COUNTS[:4]
+PYAURORAX_MEGABYTES = MEGABYTES[:5]
 SERVER_TIME_S = 2.0
 THREADS = 100
 LIMIT_S = 300.0
 LIMIT_MB = 8_000.0
+ASKED_NO_FURTHER = "asked no further"
 
 Points = list[dict[str, Any]]
-"""Each with `at`, and either `wall_s` and `peak_mb` or why it was `stopped`."""
+"""Each with `at`, and either `wall_s` and `peak_mb` or why it was `stopped` or not even begun."""
 Curves = dict[str, dict[str, Points]]
 """Of `searches` and `megabytes`, for each client."""
 
@@ -33,6 +36,7 @@ Curves = dict[str, dict[str, Points]]
 def measure(bench: Bench) -> Curves:
     """Go up both ladders, each client until it is stopped."""
     counts, megabytes = ((2, 5), (1, 2)) if bench.quick else (COUNTS, MEGABYTES)
+    fewer, smaller = ((2,), (1,)) if bench.quick else (PYAURORAX_COUNTS, PYAURORAX_MEGABYTES)
     took_s = 0.1 if bench.quick else SERVER_TIME_S
     with standins.searches() as origin, standins.bodies() as large:
         base_url = f"{origin}/{took_s:g}"
@@ -41,11 +45,12 @@ def measure(bench: Bench) -> Curves:
                 "aurora_async": _climbed(bench, counts, lambda at: Subject(many_searches.ours, (base_url, at))),
                 "pyaurorax": _climbed(
                     bench,
-                    counts,
+                    fewer,
                     lambda at: Subject(
                         many_searches.pyaurorax, (base_url, at, THREADS), needs="pyaurorax", limit_s=LIMIT_S,
                         limit_mb=LIMIT_MB,
                     ),
+                    beyond=counts[len(fewer)],
                 ),
             },
             "megabytes": {
@@ -54,17 +59,21 @@ def measure(bench: Bench) -> Curves:
                 ),
                 "pyaurorax": _climbed(
                     bench,
-                    megabytes,
+                    smaller,
                     lambda at: Subject(
                         typed_records.pyaurorax, (f"{large}/plain/{at * 1_000_000}",), needs="pyaurorax",
                         limit_s=LIMIT_S, limit_mb=LIMIT_MB,
                     ),
+                    beyond=megabytes[len(smaller)],
                 ),
             },
         }  # fmt: skip
 
 
-def _climbed(bench: Bench, steps: Sequence[int], subject: Callable[[int], Subject]) -> Points:
+def _climbed(
+    bench: Bench, steps: Sequence[int], subject: Callable[[int], Subject], *, beyond: int | None = None
+) -> Points:
+    """Try each step until one is too much; `beyond` is the first of those that are not tried."""
     points: Points = []
     for at in steps:
         print(f"  {subject(at).work.__module__}.{subject(at).work.__name__}, {at:,}", file=sys.stderr, flush=True)
@@ -72,7 +81,7 @@ def _climbed(bench: Bench, steps: Sequence[int], subject: Callable[[int], Subjec
         if isinstance(facts, str):
             return [*points, {"at": at, "stopped": facts}]
         points.append({"at": at, "wall_s": facts["wall_s"], "peak_mb": facts["peak_mb"]})
-    return points
+    return points if beyond is None else [*points, {"at": beyond, "stopped": ASKED_NO_FURTHER}]
 
 
 def draw(bench: Bench, curves: Curves, path: Path) -> None:
@@ -106,10 +115,13 @@ def drawn(curves: Mapping[str, Mapping[str, Points]], path: str) -> Facts:
                 x, y = [point["at"] for point in there], [point[key] for point in there]
                 panel.plot(x, y, color=colour, marker=marker, linewidth=2, markersize=6, label=client)
                 if len(there) < len(points):
-                    panel.plot(x[-1], y[-1], marker="x", color="black", markersize=13, markeredgewidth=2, zorder=5)
+                    why = points[-1]["stopped"]
+                    if why != ASKED_NO_FURTHER:
+                        panel.plot(x[-1], y[-1], marker="x", color="black", markersize=13, markeredgewidth=2, zorder=5)
+                        why = f"{why} at {points[-1]['at']:,}"
                     panel.annotate(
-                        f"{points[-1]['stopped']} at {points[-1]['at']:,}", (x[-1], y[-1]), xytext=(0, 12),
-                        textcoords="offset points", ha="center", va="bottom", fontsize=9,
+                        why, (x[-1], y[-1]), xytext=(9, 0), textcoords="offset points", ha="left", va="center",
+                        fontsize=9, color="#444444",
                     )  # fmt: skip
             panel.set(xscale="log", yscale="log", ylabel=label if column == 0 else "")
             if (question, key) == ("searches", "wall_s"):

@@ -102,14 +102,24 @@ class Bench:
     Attributes:
         quick: Everything tiny, to see that nothing is broken; the figures mean nothing.
         rounds: How often each subject is run.
-        install: Whether environments that are not there are made.
+        peers: Whether others' environments are used.
+        install: Whether those that are not there are made.
         patient: Whether what takes an hour the first time may do so.
         used: The environments and tools that were here.
     """
 
-    def __init__(self, *, quick: bool = False, rounds: int = 3, install: bool = True, patient: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        quick: bool = False,
+        rounds: int = 3,
+        peers: bool = True,
+        install: bool = True,
+        patient: bool = False,
+    ) -> None:
         self.quick = quick
         self.rounds = rounds
+        self.peers = peers
         self.install = install
         self.patient = patient
         self.used: list[str] = []
@@ -144,7 +154,7 @@ class Bench:
         interpreter: Path | None = Path(sys.executable)
         if subject.needs:
             if subject.needs in environments.ENVIRONMENTS:
-                interpreter = environments.python_of(subject.needs, install=self.install)
+                interpreter = environments.python_of(subject.needs, install=self.install) if self.peers else None
             elif environments.tool_version(subject.needs) is None:
                 interpreter = None
         if interpreter is None:
@@ -154,9 +164,14 @@ class Bench:
         what = json.dumps([subject.work.__module__, subject.work.__name__, subject.arguments])
         # Our sources for both; whatever else the caller's environment has stays out of others' interpreters.
         variables = {**os.environ, "PYTHONPATH": str(_ROOT), **subject.variables}
-        with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as complaints:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            tempfile.TemporaryFile() as printed,
+            tempfile.TemporaryFile() as complaints,
+        ):
+            # Some leave files in the folder they are called from.
             with subprocess.Popen(
-                [str(interpreter), "-c", _START, what], stdout=printed, stderr=complaints, env=variables
+                [str(interpreter), "-c", _START, what], stdout=printed, stderr=complaints, env=variables, cwd=folder
             ) as process:
                 stopped = _watch(process, subject, min(subject.limit_s, 60) if self.quick else subject.limit_s)
             printed.seek(0)

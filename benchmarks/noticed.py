@@ -42,8 +42,8 @@ def ask(bench: Bench) -> list[Row]:
 
     def row(what: str, unit: str, ours: str, of: Any, target: Target) -> Row:
         return Row(
-            question="delay between ready and noticed", what=what, unit=unit, ours=figure(found[ours], of),
-            others={"pyaurorax": figure(found["pyaurorax"], of)}, target=target,
+            question="delay between ready and noticed, of the first of a kind and later", what=what, unit=unit,
+            ours=figure(found[ours], of), others={"pyaurorax": figure(found["pyaurorax"], of)}, target=target,
         )  # fmt: skip
 
     def share(at: int) -> Any:
@@ -57,15 +57,15 @@ def ask(bench: Bench) -> list[Row]:
     begin = len(durations_s) // 4  # the shortest is over at the first look
     return [
         *(
-            row(f"first of its kind, {duration_s:g} s", "% of it", "first", share(at), at_most)
+            row(f"first, {duration_s:g} s", "% of it", "first", share(at), at_most)
             for at, duration_s in enumerate(durations_s)
         ),
         *(
-            row(f"after others like it, {durations_s[at]:g} s", "% of it", "after others", share(at), at_most)
+            row(f"later, {durations_s[at]:g} s", "% of it", "after others", share(at), at_most)
             for at in sorted({1, last})
         ),
-        row("looks per doubling, first of its kind", "", "first", per_doubling, Target("≤", 2)),
-        row("looks per doubling, after others", "", "after others", per_doubling, Target("≤", 2)),
+        row("first: looks", "per doubling", "first", per_doubling, Target("≤", 2)),
+        row("later: looks", "per doubling", "after others", per_doubling, Target("≤", 2)),
     ]
 
 

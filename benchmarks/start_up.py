@@ -23,7 +23,7 @@ def ask(bench: Bench) -> list[Row]:
     starts = bench.size(STARTS, 1)
 
     def subject(needs: str, *arguments: str) -> Subject:
-        return Subject(started, (arguments, starts), needs=needs)
+        return Subject(started, (arguments, starts), needs=needs, rounds=1 if needs else None)
 
     found = bench.by_turns(
         {

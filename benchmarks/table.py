@@ -41,11 +41,13 @@ class Row:
     against: str = ""
     """Whom ours is compared with, where that is neither whom the target names nor the best."""
     more_is_better: bool = False
+    apart: bool = False
+    """Others do less, or something else: their figures stand beside ours, and are no measure of it."""
 
     @property
     def peer(self) -> tuple[str, Figure] | None:
-        """Whom ours is compared with: the one that is named, else the best of those that are here."""
-        found = {name: one for name, one in self.others.items() if isinstance(one, Figure)}
+        """Whom ours is compared with: the one that is named, else the best of those that are here; or nobody."""
+        found = {name: one for name, one in self.others.items() if isinstance(one, Figure) and not self.apart}
         if wanted := (self.target and self.target.of) or self.against:
             named = found.get(wanted)
             return None if named is None else (wanted, named)

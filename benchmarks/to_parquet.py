@@ -30,10 +30,10 @@ def ask(bench: Bench) -> list[Row]:
         found = bench.by_turns(
             {
                 "ours": Subject(ours, (base_url,)),
-                f"pyaurorax, pandas ({smaller / 1e6:g} MB)": Subject(
-                    pyaurorax, (f"{origin}/plain/{smaller}",), needs="pyaurorax"
+                f"pyaurorax, {smaller / 1e6:g} MB": Subject(
+                    pyaurorax, (f"{origin}/plain/{smaller}",), needs="pyaurorax", rounds=1
                 ),
-                "polars": Subject(by_polars, (base_url,), needs="tables"),
+                "polars": Subject(by_polars, (base_url,), needs="tables", rounds=1),
                 "DuckDB, of lines": Subject(by_duckdb, (f"{origin}/lines/{size}",), needs="tables"),
                 "pyarrow, of lines": Subject(by_pyarrow, (f"{origin}/lines/{size}",), needs="tables"),
             }
@@ -50,7 +50,7 @@ def ask(bench: Bench) -> list[Row]:
     return [
         row("pace", "MB/s", lambda facts: facts["megabytes"] / facts["wall_s"], Target("≥", 110)),
         row("memory", "MB", "peak_mb", Target("≤", 150)),
-        row("loop blocked, at the longest", "ms", "lag_ms", Target("≤", 20), others=False, worst=True),
+        row("lag of the loop", "ms", "lag_ms", Target("≤", 20), others=False, worst=True),
     ]
 
 

@@ -36,14 +36,14 @@ def ask(bench: Bench) -> list[Row]:
     def row(what: str, outcome: Outcome) -> Row:
         return Row(
             question="windows of one query", what=what, unit="s", ours=figure(outcome, "windows_s"),
-            others={"each asked for alone": figure(outcome, "direct_s")},
+            others={"asked one by one": figure(outcome, "direct_s")},
         )  # fmt: skip
 
     return [
-        row(f"{year} of ephemeris, merged", found["ephemeris"]),
-        row(f"{month} of conjunctions, merged", found["conjunctions"]),
+        row(f"ephemeris of {year}", found["ephemeris"]),
+        row(f"conj. of {month}", found["conjunctions"]),
         Row(
-            question="windows of one query", what="byte for byte the same", unit="of 2", others={},
+            question="windows of one query", what="same bytes", unit="of 2", others={},
             ours=figure([{"equal": sum(facts["equal"] for one in found.values() for facts in _facts(one))}], "equal"),
             target=Target("≥", 2),
         ),

@@ -62,6 +62,15 @@ def test_ours_is_compared_with_the_best_that_is_here() -> None:
     assert row.reached is None
 
 
+def test_ours_is_not_compared_with_who_does_less() -> None:
+    """Seven megabytes of wget, which parses no record, are no measure of a client's; what was asked of ours is."""
+    row = Row(
+        question="q", what="w", unit="MB", ours=of(50), others={"wget": of(7)}, target=Target("≤", 60), apart=True
+    )
+    assert (row.peer, row.ratio, row.reached) == (None, None, True)
+    assert as_json(row)["others"]["wget"]["value"] == 7
+
+
 def test_a_target_without_its_peer_is_neither_reached_nor_missed() -> None:
     """On a machine without curl nothing can be said about curl."""
     row = Row(question="q", what="w", unit="", ours=of(2), others={"curl": "not here"}, target=Target("≥", 1.3, "curl"))
@@ -231,6 +240,10 @@ def note(path: str, name: str) -> Facts:
     return {}
 
 
+def called_in() -> Facts:
+    return {"folder": str(Path.cwd())}
+
+
 def large(megabytes: int) -> Facts:
     with Span() as span:
         data = b"x" * (megabytes << 20)
@@ -252,7 +265,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr("benchmarks.measure._ROOT", ROOT)
     # The subjects of this file are found by others' interpreters as those of the questions are.
-    for work in (note, large, broken, endless):
+    for work in (note, called_in, large, broken, endless):
         monkeypatch.setattr(work, "__module__", "tests.test_benchmarks")
     return Bench(rounds=2, install=False)
 
@@ -270,6 +283,28 @@ def test_subjects_take_turns(bench: Bench, tmp_path: Path) -> None:
     assert Path(target).read_text() == "aba"
     assert found["c"] == "not here"
     assert bench.used == ["sh"]
+
+
+def test_a_run_without_others_leaves_their_environments_alone(
+    monkeypatch: pytest.MonkeyPatch, bench: Bench, tmp_path: Path
+) -> None:
+    """A quick run takes minutes however slow they are; programs of the machine take part."""
+    monkeypatch.setattr(environments, "python_of", lambda name, install: Path(sys.executable))
+    target = str(tmp_path / "order")
+    subjects = {"json": Subject(note, (target, "a"), needs="json"), "sh": Subject(note, (target, "b"), needs="sh")}
+    bench.peers = False
+    assert bench.by_turns(subjects)["json"] == "not here"
+    assert Path(target).read_text() == "bb"
+    bench.peers = True
+    bench.by_turns(subjects)
+    assert Path(target).read_text() == "bb" + "abab"
+
+
+def test_what_a_subject_leaves_lying_is_not_left_here(bench: Bench) -> None:
+    """Some write a log into the folder that they are called from."""
+    found = bench.run(Subject(called_in))
+    assert not isinstance(found, str)
+    assert Path(found["folder"]) != Path.cwd() and not Path(found["folder"]).exists()
 
 
 def test_memory_is_that_of_the_subject_alone(bench: Bench) -> None:
@@ -363,6 +398,14 @@ def test_all_codings_carry_the_same_records(tmp_path: Path) -> None:
 
 
 # Growth ------------------------------------------------------------------------------------------------------------
+
+
+def test_growth_asks_slow_clients_no_further_and_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A curve that ends early must not look like a client that broke."""
+    monkeypatch.setattr(bench, "run", lambda subject: {"wall_s": 1.0, "peak_mb": 50.0})
+    points = growth._climbed(bench, (10, 30), lambda at: Subject(large, (at,)), beyond=100)
+    assert [point["at"] for point in points] == [10, 30, 100]
+    assert points[-1]["stopped"] == growth.ASKED_NO_FURTHER
 
 
 def test_growth_shows_where_a_client_was_stopped(capsys: pytest.CaptureFixture[str]) -> None:

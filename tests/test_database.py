@@ -100,6 +100,43 @@ def test_each_change_is_answered_as_if_it_were_the_only_one(wanted: list[int]) -
     asyncio.run(run())
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.lists(st.tuples(st.booleans(), st.integers(min_value=0, max_value=4)), max_size=40))
+def test_updates_that_are_joined_are_answered_as_if_each_were_alone(changes: list[tuple[bool, int]]) -> None:
+    """Rows come and go between them, some do not exist: each hears of its own, and the order is kept."""
+
+    async def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with opened(Path(folder) / "x.sqlite", synchronous="NORMAL") as base:
+                there = set[int]()
+                expected, answers = list[bool](), list[asyncio.Future[bool]]()
+                for adds, number in changes:
+                    if adds:
+                        sql = "INSERT OR IGNORE INTO numbers VALUES (?)"
+                        expected.append(number not in there)
+                        there.add(number)
+                    else:
+                        sql = "DELETE FROM numbers WHERE number = ?"
+                        expected.append(number in there)
+                        there.discard(number)
+                    answers.append(base.update(sql, (number,)))
+                assert await asyncio.gather(*answers) == expected
+                assert numbers(base) == sorted(there)
+
+    asyncio.run(run())
+
+
+async def test_an_update_that_is_refused_leaves_those_beside_it(tmp_path: Path) -> None:
+    """A statement for many would end at the first row that is refused."""
+    async with opened(tmp_path / "x.sqlite") as base:
+        sql = "INSERT INTO numbers VALUES (?)"
+        answers = [base.update(sql, (number,)) for number in (1, 2, 1, 3)]
+        made = await asyncio.gather(*answers, return_exceptions=True)
+        assert isinstance(made.pop(2), sqlite3.IntegrityError)
+        assert made == [True, True, True]
+        assert numbers(base) == [1, 2, 3]
+
+
 async def test_a_caller_who_is_cancelled_disturbs_nobody(tmp_path: Path) -> None:
     """His change is made all the same, and the others get their answers."""
     async with opened(tmp_path / "x.sqlite") as base:

@@ -15,7 +15,7 @@ PACKAGE = Path(aurora_async.__file__).parent
 NAME = PACKAGE.name
 
 LAYERS = (
-    ("errors", "config", "times", "processes", "database", "_lazy"),
+    ("errors", "config", "times", "processes", "database", "_lazy", "_zlib"),
     ("http",),
     ("transfer",),
     ("engine",),

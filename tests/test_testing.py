@@ -201,7 +201,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = {name for name in json.loads(done.stdout) if name.partition(".")[0] not in sys.stdlib_module_names}
-    assert loaded == {"aurora_async", "aurora_async.testing"}
+    assert loaded == {"aurora_async", "aurora_async._lazy", "aurora_async.testing"}
 
 
 def test_the_plugin_imports_only_pytest_at_its_top() -> None:

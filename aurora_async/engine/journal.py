@@ -373,7 +373,11 @@ class Journal:
         """Change an entry that is ours, and with `let_go` is not any more then."""
         changes["changed_us"] = _now_us()
         sql = _update(let_go, tuple(changes))
-        if await self._run(sql, stage.value, *changes.values(), entry.number, self.owner) == 0:
+        try:
+            is_ours = await self._database.update(sql, (stage.value, *changes.values(), entry.number, self.owner))
+        except sqlite3.Error as error:
+            raise _not_writable(self._database.path, error) from error
+        if not is_ours:
             raise LeaseLost(f"another process works on query {entry.number} of the batch now")
         return _changed(entry, stage=stage, **changes)
 

@@ -210,6 +210,8 @@ class _State(Generic[QueryT]):
         # Some wait for a worker, lest it waits for them; few, since each is out of the user's hands.
         self._may_take = asyncio.Semaphore(2 * self._most_begun)
         self._under_way = 0
+        self._is_over = False
+        self._called_off: list[anyio.Event] = []
         self._none_under_way = asyncio.Event()
 
     async def run(self) -> None:
@@ -220,16 +222,12 @@ class _State(Generic[QueryT]):
                     self._tasks = tasks
                     self._beginners = Workers(tasks, self._begin_one, "begin queries", most=self._most_begun)
                     self._finishers = Workers(tasks, self._finish_one, "collect results", most=self._most_finished)
-                    index = 0
-                    async for query in queries:
-                        await self.room.acquire()
-                        await self._may_take.acquire()
-                        self._under_way += 1
-                        self._beginners.put((index, query))
-                        index += 1
-                    while self._under_way:
-                        self._none_under_way.clear()
-                        await self._none_under_way.wait()
+                    try:
+                        await self._take_all(queries)
+                    except BaseException:
+                        # Now: leaving the task group waits for submissions whose answers are still to come.
+                        self._call_off()
+                        raise
         except BaseExceptionGroup as group:
             # The one layer is this task group's; an error inside it is whatever the queries or the work raised.
             self.error = group.exceptions[0]
@@ -239,18 +237,31 @@ class _State(Generic[QueryT]):
             self.error = ClientClosed()
             raise
         finally:
-            await self._call_off()
+            self._call_off()
+            with anyio.CancelScope(shield=True):
+                for end in self._called_off:
+                    await end.wait()
             self.ended.set()
             self.news.set()
 
-    async def _call_off(self) -> None:
-        """Cancel on the service what is still waited for."""
-        if self._later is None or not self._under_way:
-            return
-        mine = [one for one in self.engine.poller if isinstance(one, Waiting) and one.waiter is self]
-        with anyio.CancelScope(shield=True):
-            for end in [one.call_off() for one in mine]:
-                await end.wait()
+    async def _take_all(self, queries: AsyncIterable[QueryT]) -> None:
+        index = 0
+        async for query in queries:
+            await self.room.acquire()
+            await self._may_take.acquire()
+            self._under_way += 1
+            self._beginners.put((index, query))
+            index += 1
+        while self._under_way:
+            self._none_under_way.clear()
+            await self._none_under_way.wait()
+
+    def _call_off(self) -> None:
+        """Begin to cancel on the service what is still waited for; what is ready by now stays as it is."""
+        if self._later is not None and self._under_way:
+            self._is_over = True
+            mine = [one for one in self.engine.poller if isinstance(one, Waiting) and one.waiter is self]
+            self._called_off += [one.call_off() for one in mine]
 
     async def _begin_one(self, taken: tuple[int, QueryT]) -> None:
         index, query = taken
@@ -281,6 +292,8 @@ class _State(Generic[QueryT]):
 
     def waited(self, one: Waiting, error: Exception | None) -> None:
         """Collect, or tell why not."""
+        if self._is_over:
+            return
         if error is None:
             self._finishers.put(one)
         elif isinstance(error, AuroraError):

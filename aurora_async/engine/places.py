@@ -165,7 +165,10 @@ class LocalPlace:
 
     async def publish(self, staged: str, path: str, sha256: str | None) -> bool:
         """Rename a whole file to its final name, so that it stays so through a power failure."""
-        return await self._publish(_Move(self.folder / staged, self.folder / path, sha256))
+        # Not with the others: a little file must not wait for the digest of a large one.
+        if await aside(digest_file, self.folder / staged) != sha256:
+            return False
+        return await self._publish(_Move(self.folder / staged, self.folder / path))
 
     async def adopt(self, source: Path, path: str) -> bool:
         """Take in a local file: by a link where that is possible, for results are never written to again."""
@@ -221,10 +224,12 @@ class _Gathered(Generic[T, U]):
             work.add_done_callback(partial(self._end, [answer for _, answer in asked]))
 
     def _end(self, answers: list[asyncio.Future[U]], work: asyncio.Future[Sequence[U | Exception]]) -> None:
-        for answer, result in zip(answers, work.result(), strict=True):
+        failed = work.exception()
+        results = work.result() if failed is None else [failed] * len(answers)
+        for answer, result in zip(answers, results, strict=True):
             if answer.done():  # whoever waited for it was cancelled
                 continue
-            if isinstance(result, Exception):
+            if isinstance(result, BaseException):
                 answer.set_exception(result)
             else:
                 answer.set_result(result)
@@ -237,7 +242,6 @@ class _Move:
 
     staged: Path
     path: Path
-    sha256: str | None
 
 
 def _publish_all(moves: list[_Move]) -> list[bool | Exception]:
@@ -246,7 +250,7 @@ def _publish_all(moves: list[_Move]) -> list[bool | Exception]:
     folders = set()
     for move in moves:
         try:
-            is_there = digest_file(move.staged) == move.sha256 and _rename(move.staged, move.path)
+            is_there = _rename(move.staged, move.path)
         except Exception as error:
             ends.append(error)
             continue

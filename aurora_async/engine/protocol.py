@@ -29,7 +29,11 @@ class Phase(enum.Enum):
     @property
     def is_final(self) -> bool:
         """True when waiting longer changes nothing."""
-        return self not in (Phase.QUEUED, Phase.RUNNING)
+        return self is not _QUEUED and self is not _RUNNING
+
+
+# Looking up a member by its class takes longer than all else about it, and each look asks several times.
+_QUEUED, _RUNNING = Phase.QUEUED, Phase.RUNNING
 
 
 @attrs.frozen

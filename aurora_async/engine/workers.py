@@ -19,7 +19,7 @@ class Workers(Generic[ItemT]):
     """Do `work` with every item that is put, first come, first served, by at most `most` tasks.
 
     They begin when there is work, stay while any of them has some, and end with the last of it. The task group is
-    borrowed; what `work` raises ends it.
+    borrowed; what `work` raises ends it. The context variables a task sees are those of whoever made it begin.
     """
 
     def __init__(
@@ -49,8 +49,11 @@ class Workers(Generic[ItemT]):
                 idle.set_result(True)
                 return
         if self._count < self._most:
-            self._count += 1
-            self._tasks.start_soon(self._run, name=self._name)
+            self._start()
+
+    def _start(self) -> None:
+        self._tasks.start_soon(self._run, name=self._name)
+        self._count += 1
 
     async def _run(self) -> None:
         try:
@@ -70,7 +73,9 @@ class Workers(Generic[ItemT]):
                     raise
         finally:
             self._count -= 1
-            if len(self._idle) == self._count:
+            if self._items and not self._idle:  # cancelled in the turn in which it was woken
+                self._start()
+            elif len(self._idle) == self._count:
                 while self._idle:
                     idle = self._idle.pop()
                     if not idle.done():

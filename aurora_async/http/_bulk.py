@@ -27,7 +27,7 @@ from aurora_async.http._decoding import Decoder
 
 __all__ = ["Chunked", "Framing", "Receiver", "Rest", "Silent", "Sized", "Source", "receiving"]
 
-_BUFFER_BYTES = 256 << 10
+_BUFFER_BYTES = 512 << 10
 _LEAST_ROOM = 16 << 10
 _GATHER_S = 0.1
 """Longest that what came waits for more, to be handed on together."""
@@ -262,3 +262,5 @@ async def receiving(receiver: Receiver, tell: Callable[[int, float], object] | N
             receiver.stop()
             with anyio.move_on_after(_STOP_S, shield=True):  # a disk that hangs longer is left to its thread
                 await asyncio.wait([thread])
+        if thread.done() and not thread.cancelled():
+            thread.exception()  # of no interest any more where something else is raised

@@ -26,9 +26,12 @@ __all__ = ["Head", "Line", "Pool", "Response", "template"]
 
 _LARGEST_BODY_BYTES = 1 << 15
 """Half of what a transport takes without asking to wait: more is sent by aiohttp, which waits."""
+_RECEIVED_BYTES = 1 << 16
 _AWKWARD_HEADERS = frozenset({"connection", "content-length", "expect", "transfer-encoding", "upgrade"})
 """They change how a request is sent, or what follows its answer."""
 
+_IS_KNOWN = aiohttp.__version__.startswith("3.14.")
+"""What is used here of aiohttp is not all public. With another version its client sends and receives everything."""
 _AS_IMPORTED = aiohttp.ClientSession._request
 """Whoever puts another in its place, as aioresponses does, wants to answer requests himself."""
 _WITHOUT_LENGTH = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -94,6 +97,12 @@ class Line(ResponseHandler):
         self._heard_at: float | None = None
         """When something was last heard, while silence counts."""
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Have asyncio receive into less than its 256 KiB, for which the allocator asks the kernel each time."""
+        super().connection_made(transport)
+        if hasattr(transport, "max_size"):
+            transport.max_size = _RECEIVED_BYTES
+
     def set_response_params(self, **params: Any) -> None:
         """Keep the parser when it has read others of the same kind to their ends."""
         between_answers = self._payload is None or self._payload.is_eof()
@@ -112,6 +121,12 @@ class Line(ResponseHandler):
         if data and self._payload is not None and self._payload.is_eof():
             self._should_close = True
         super().data_received(data)
+
+    def expect_more(self) -> None:
+        """After an interim answer: what follows is expected, and silence counts again."""
+        if not len(self):  # otherwise it is here already
+            self._payload = None
+            self.start_timeout()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Spare the parser an empty feed, which aiohttp gives it after each read of a body."""
@@ -182,8 +197,9 @@ class Pool:
         assert client.connector is not None
         self.client = client
         self.connector = client.connector
-        make: Callable[..., ResponseHandler] = line
-        self.connector._factory = partial(make, asyncio.get_running_loop())
+        if _IS_KNOWN:
+            make: Callable[..., ResponseHandler] = line
+            self.connector._factory = partial(make, asyncio.get_running_loop())
         self._timeout = client.timeout
         self._is_traced = bool(client.trace_configs)  # as instrumentation for telemetry brings them in
         self._for_body: dict[str, Any] = {
@@ -201,7 +217,7 @@ class Pool:
             return False
         if extra and any(name.lower() in _AWKWARD_HEADERS for name in extra):
             return False
-        return not self._is_traced and aiohttp.ClientSession._request is _AS_IMPORTED
+        return _IS_KNOWN and not self._is_traced and aiohttp.ClientSession._request is _AS_IMPORTED
 
     async def send(self, where: ClientRequest, request: bytes, method: str) -> Response:
         """Send a request and return its answer as soon as its head has come; errors are aiohttp's."""
@@ -221,6 +237,8 @@ class Pool:
             transport.write(request)
             message, content = await line.read()
             while 100 <= message.code < 200 and message.code != 101:
+                if isinstance(line, Line):
+                    line.expect_more()
                 message, content = await line.read()
         except BaseException:
             connection.close()

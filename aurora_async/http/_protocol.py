@@ -63,10 +63,14 @@ class BodyProtocol(Line):
         body = _behind_head(b"".join(kept))
         if found is None or body is None:
             return None
-        self.pause_reading()
         if transport.get_extra_info("sslcontext") is None:
-            # A duplicate: closing it leaves the connection as it is.
-            return socket.socket(found.family, found.type, found.proto, fileno=socket.dup(found.fileno())), body
+            try:
+                duplicate = socket.dup(found.fileno())  # closing it leaves the connection as it is
+            except OSError:  # too many open files; the slow way needs no more of them
+                return None
+            self.pause_reading()
+            return socket.socket(found.family, found.type, found.proto, fileno=duplicate), body
+        self.pause_reading()
         self._tapped = Tapped(transport)
         transport.set_protocol(self._tapped)
         transport.resume_reading()
@@ -110,6 +114,8 @@ class BodyProtocol(Line):
         tapped, self._tapped = self._tapped, None
         if tapped is not None:
             tapped.transport.set_protocol(self)
+            if not tapped.is_over:
+                tapped.successor = self  # asyncio may have told it of something already, to be heard in the next turn
         return tapped
 
     def _hear_end(self, tapped: Tapped | None) -> None:

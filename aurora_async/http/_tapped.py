@@ -28,6 +28,8 @@ class Tapped(asyncio.BufferedProtocol):
         self._view = memoryview(b"")
         self._current: memoryview | None = None
         self._longest_s = 0.0
+        self.successor: asyncio.Protocol | None = None
+        """Whose transport it is again; what is still on its way here is for him."""
 
     # In the event loop ------------------------------------------------------------------------------------------------
 
@@ -35,6 +37,9 @@ class Tapped(asyncio.BufferedProtocol):
         return self._free[-1]
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self.successor is not None:
+            self.successor.data_received(bytes(self._free[-1][:nbytes]))
+            return
         self._full.put((self._free.pop(), nbytes))
         if not self._free:
             self.transport.pause_reading()
@@ -42,10 +47,12 @@ class Tapped(asyncio.BufferedProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.is_over, self.error = True, error
         self._full.put(None)
+        if self.successor is not None:
+            self.successor.connection_lost(error)
 
     def _give_back(self, buffer: memoryview) -> None:
         self._free.append(buffer)
-        if len(self._free) == 1 and not self.is_over:
+        if len(self._free) == 1 and not self.is_over and self.successor is None:
             self.transport.resume_reading()
 
     def left(self) -> bytes:

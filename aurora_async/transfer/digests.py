@@ -5,23 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from aurora_async.errors import InvalidInput
 
-__all__ = ["Digest", "beside", "caller_digest", "etag_digest", "is_md5_etag", "promised_digests"]
+__all__ = ["Digest", "caller_digest", "etag_digest", "is_md5_etag", "promised_digests"]
 
 # By the names of HTTP's registry (RFC 9530) and ours; weaker ones say nothing that the length does not.
 _ALGORITHMS = {"sha-512": "sha512", "sha-256": "sha256", "sha": "sha1", "md5": "md5"}
-_WORTH_A_THREAD_BYTES = 128 << 10
 
 
 @attrs.frozen
@@ -37,33 +32,6 @@ class Digest:
     def new(self) -> Any:
         """Return a new hash of this algorithm."""
         return hashlib.new(self.algorithm, usedforsecurity=False)
-
-
-@contextmanager
-def beside(use: Callable[[bytes | memoryview], object], data: bytes | memoryview) -> Iterator[None]:
-    """Have data used (hashed, say) in another thread while the block runs, which ends no sooner; little ones before it.
-
-    SHA-256 takes longer than receiving and writing together: beside the writing, a gigabyte takes two thirds of the
-    time.
-    """
-    if len(data) < _WORTH_A_THREAD_BYTES or (threads := _threads()) is None:
-        use(data)
-        yield
-        return
-    used = threads.submit(use, data)
-    try:
-        yield
-    finally:
-        if used.cancel():  # all threads are busy with other files
-            use(data)
-        else:
-            used.result()
-
-
-@cache
-def _threads() -> ThreadPoolExecutor | None:
-    cores = os.cpu_count() or 1
-    return ThreadPoolExecutor(cores, "hash") if cores > 1 else None
 
 
 def promised_digests(headers: Mapping[str, str], *, whole: bool) -> list[Digest]:

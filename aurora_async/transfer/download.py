@@ -172,7 +172,7 @@ async def download(
     target = Path(target)
     shape = shape_for(format, body.url, sort_key, table)
     async with PartFile(target, url=body.url, sha256=sha256, overwrite=overwrite) as part:
-        received = await fill(body, part, shape.feed, as_sent=format == "body")
+        received = await fill(body, part, shape.feed)
         refuse_other_length(received, body.length, body.url, target)
         try:
             await part.run(write_all, part, shape.finish)
@@ -191,12 +191,9 @@ async def download(
         return Saved(target, part.written_bytes, shape.records, part.sha256, time.monotonic() - started)
 
 
-async def fill(body: Body, part: PartFile, shape: Callable[[Data], Iterable[Data]], *, as_sent: bool = False) -> int:
-    """Move a whole body into a part file, by the fast way if it has one; `shape` and what is returned as for `pump`.
-
-    With `as_sent` it returns what it gets, and may look at that while it is written.
-    """
-    received = await (part.take(body, look=shape) if as_sent else part.take(body, shape))
+async def fill(body: Body, part: PartFile, shape: Callable[[Data], Iterable[Data]]) -> int:
+    """Move a whole body into a part file, by the fast way if it has one; `shape` and what is returned as for `pump`."""
+    received = await part.take(body, shape)
     async with contextlib.aclosing(closable(body.chunks(_CHUNK_BYTES))) as chunks:
         return received + await pump(chunks, part, shape)
 

@@ -117,7 +117,10 @@ class FetchOptions:
 
 @attrs.frozen
 class Fetched:
-    """What stands under `path` now: `bytes` long. `fetched_bytes` of them came now, the others were there before."""
+    """What stands under `path` now: `bytes` long. `fetched_bytes` of them came now, the others were there before.
+
+    `sha256` is None when nothing had to be fetched, and where nobody wanted it.
+    """
 
     path: Path
     url: str = attrs.field(repr=lambda url: repr(shown_url(url)))
@@ -127,11 +130,8 @@ class Fetched:
     seconds: float
     etag: str | None = None
     last_modified: datetime | None = None
-
-    @property
-    def was_there(self) -> bool:
-        """True when nothing had to be fetched."""
-        return self.sha256 is None
+    was_there: bool = False
+    """True when nothing had to be fetched."""
 
 
 @attrs.frozen(kw_only=True)
@@ -169,6 +169,7 @@ class _Wanted:
     headers: Mapping[str, str]
     size: int | None
     digest: Digest | None
+    sha256: bool
     options: FetchOptions
     check: Callable[[Path], object] | None
     on_bytes: Callable[[int, int | None], object] | None
@@ -198,7 +199,7 @@ class _Wanted:
         return self.digest is None or _holds(self.target, self.digest)
 
     def was_there(self, found: os.stat_result) -> Fetched:
-        return Fetched(self.target, self.url, found.st_size, 0, None, 0.0)
+        return Fetched(self.target, self.url, found.st_size, 0, None, 0.0, was_there=True)
 
 
 class _Busy(Exception):
@@ -230,6 +231,7 @@ class Fetcher:
         headers: Mapping[str, str] | None = None,
         check: Callable[[Path], object] | None = None,
         on_bytes: Callable[[int, int | None], object] | None = None,
+        sha256: bool = True,
         is_file: bool = False,
     ) -> Fetched:
         """Fetch one file; see `aurora_async.fetch`.
@@ -248,6 +250,7 @@ class Fetcher:
             headers={**(headers or {}), "Accept-Encoding": "identity"},
             size=size,
             digest=None if digest is None else caller_digest(digest),
+            sha256=sha256,
             options=self._options,
             check=check,
             on_bytes=on_bytes,
@@ -260,6 +263,7 @@ class Fetcher:
         folder: Path | str,
         *,
         at_once: int = 8,
+        sha256: bool = True,
         on_outcome: Callable[[FetchOutcome], object] | None = None,
         on_bytes: Callable[[int, int, int | None], object] | None = None,
     ) -> list[FetchOutcome]:
@@ -278,7 +282,7 @@ class Fetcher:
                 if full is None:
                     try:
                         got = await self.fetch(
-                            file.url, target, size=file.size, digest=file.digest, check=file.check,
+                            file.url, target, size=file.size, digest=file.digest, check=file.check, sha256=sha256,
                             on_bytes=None if on_bytes is None else partial(on_bytes, index), is_file=True,
                         )  # fmt: skip
                         outcome = attrs.evolve(outcome, fetched=got)
@@ -684,9 +688,14 @@ class _Part(PartFile):
         await self.run(self._finish)
         assert self.version is not None
         return Fetched(
-            self.target, self.wanted.url, self.written_bytes, self._fetched_bytes, self._hashes["sha256"].hexdigest(),
-            0.0, self.version.etag, self.version.modified,
+            self.target, self.wanted.url, self.written_bytes, self._fetched_bytes, self.sha256, 0.0,
+            self.version.etag, self.version.modified,
         )  # fmt: skip
+
+    @property
+    def sha256(self) -> str | None:
+        """Hexadecimal digest of the file, None where nothing asked for it."""
+        return self._hashes["sha256"].hexdigest() if "sha256" in self._hashes else None
 
     # In the writer's thread -------------------------------------------------------------------------------------------
 
@@ -789,7 +798,7 @@ class _Part(PartFile):
     def _hash_what_is_there(self) -> None:
         if self.wanted.digest is not None:
             self._promises.add(self.wanted.digest)
-        algorithms = {"sha256", *(promise.algorithm for promise in self._promises)}
+        algorithms = {promise.algorithm for promise in self._promises} | ({"sha256"} if self.wanted.sha256 else set())
         if self._hashes.keys() >= algorithms:
             return
         self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
@@ -945,6 +954,7 @@ async def fetch(
     options: FetchOptions | None = None,
     config: Config | None = None,
     deadline_s: float | None = None,
+    sha256: bool = True,
     on_bytes: Callable[[int, int | None], object] | None = None,
 ) -> Fetched:
     """Fetch a file of any size, in constant memory: under its name it is whole and verified, or it is not there.
@@ -965,6 +975,8 @@ async def fetch(
         options: What a file that is there already means, how slow is too slow, …
         config: Retries, limits and timeouts.
         deadline_s: For all of it; what has come by then is kept for the next try.
+        sha256: Compute the digest, which takes a third of the time of a large file where the network is fast (some
+            hundred MB/s). Without it, what `digest` or the server promises is verified all the same.
         on_bytes: Told how many bytes are there, and of how many, as they arrive.
 
     Raises:
@@ -980,7 +992,7 @@ async def fetch(
         try:
             with anyio.fail_after(deadline_s):
                 return await Fetcher(session, options).fetch(
-                    url, target, size=size, digest=digest, headers=headers, on_bytes=on_bytes
+                    url, target, size=size, digest=digest, headers=headers, sha256=sha256, on_bytes=on_bytes
                 )
         except TimeoutError as error:
             if deadline_s is None or isinstance(error, AuroraError):
@@ -995,6 +1007,7 @@ async def fetch_many(
     at_once: int = 8,
     options: FetchOptions | None = None,
     config: Config | None = None,
+    sha256: bool = True,
     on_outcome: Callable[[FetchOutcome], object] | None = None,
     on_bytes: Callable[[int, int, int | None], object] | None = None,
 ) -> list[FetchOutcome]:
@@ -1008,6 +1021,7 @@ async def fetch_many(
         at_once: How many are fetched at one moment; `Limits.body_connections` bounds those of one host.
         options: As for `fetch`, for all of them.
         config: As for `fetch`.
+        sha256: As for `fetch`.
         on_outcome: Told of each file when it is over.
         on_bytes: Told index, how many bytes are there, and of how many, as they arrive.
 
@@ -1016,4 +1030,6 @@ async def fetch_many(
     """
     async with Session(config or Config()) as session:
         fetcher = Fetcher(session, options)
-        return await fetcher.fetch_many(files, folder, at_once=at_once, on_outcome=on_outcome, on_bytes=on_bytes)
+        return await fetcher.fetch_many(
+            files, folder, at_once=at_once, sha256=sha256, on_outcome=on_outcome, on_bytes=on_bytes
+        )

@@ -38,7 +38,6 @@ from aurora_async.errors import (
     WrongContent,
     raise_bare,
 )
-from aurora_async.transfer.digests import beside
 
 __all__ = ["Check", "PartFile", "Saved", "ensure_writable", "save"]
 
@@ -248,29 +247,18 @@ class PartFile:
         # Abandoned, not waited for: the lock makes the clean-up wait, and that has a time box.
         return await self._of_here(anyio.to_thread.run_sync(self._locked, call, *args, abandon_on_cancel=True))
 
-    async def take(
-        self,
-        body: object,
-        shape: Callable[[Data], Iterable[Data]] | None = None,
-        look: Callable[[Data], object] | None = None,
-        **how: Any,
-    ) -> int:
+    async def take(self, body: object, shape: Callable[[Data], Iterable[Data]] | None = None, **how: Any) -> int:
         """Write what a body gives by its fast way, where it has one; return how many bytes of it came, often 0.
 
         Args:
             body: Borrowed; `chunks` has the rest. `how` goes to its `pour`.
             shape: Runs in the writer's thread, and returns what to write for what came.
-            look: Instead of that, looks at what came while it is written as it is.
         """
         pour = getattr(body, "pour", None)
         if pour is None:
             return 0
 
         def write(piece: memoryview) -> None:
-            if look is not None:
-                with beside(self.write_here, piece):
-                    look(piece)
-                return
             for shaped in (piece,) if shape is None else shape(piece):
                 self.write_here(shaped)
 
@@ -303,13 +291,14 @@ class PartFile:
         """Append, in a function that `run` runs."""
         if self._given_up:
             return
-        with beside(self._hash, data), memoryview(data) as view:
+        with memoryview(data) as view:
             at = 0
             while at < len(view):
                 try:
                     at += os.write(self._fd, view[at:])
                 except OSError as error:
                     raise as_ours(error, self._url, self.target, self.written_bytes + at) from error
+        self._hash(data)
         self.written_bytes += len(data)
         self._write_behind()
 

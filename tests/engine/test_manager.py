@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.scripted import Scripted, a_query, client_of, error
 
-from aurora_async import ConjunctionQuery, DataProductQuery, EphemerisQuery
+from aurora_async import ConjunctionQuery, DataProductQuery, EphemerisQuery, Timeouts
 from aurora_async.errors import ClientClosed, DeadlineExceeded, InvalidInput, InvalidQuery, RequestFailed
 
 LONG_S = 60.0
@@ -284,3 +284,27 @@ async def test_no_queries_no_outcomes(scripted: Scripted) -> None:
     """The empty run ends at once."""
     async with client_of(scripted) as client:
         assert [outcome async for outcome in client.run([])] == []
+
+
+async def test_what_waits_is_called_off_at_once_though_a_submission_hangs(scripted: Scripted) -> None:
+    """The one whose answer is still to come must not hold up the cancelling of all others."""
+    scripted.takes_s = LONG_S
+    hangs = asyncio.Event()
+
+    async def hang(request: object) -> None:
+        if len(scripted.requests) >= 9:
+            hangs.set()
+            await asyncio.sleep(LONG_S)
+
+    scripted.on("submit", hang)
+    async with client_of(scripted, timeouts=Timeouts(cancel_s=1)) as client:
+        run = client.run([a_query(day) for day in range(1, 11)], at_once=10)
+        task = asyncio.ensure_future(anext(run))
+        await hangs.wait()
+        while client._open_engine.poller.watching < 9:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        while len(scripted.cancelled) < 9:
+            await asyncio.sleep(0.001)
+        assert not task.done()
+        await asyncio.wait([task])

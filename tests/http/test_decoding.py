@@ -19,7 +19,7 @@ from aurora_async.http._decoding import Decoder, decoder_for
 def inflating(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run everything with both libraries."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_decoding, "_zlib", pytest.importorskip(request.param))
+        patch.setattr(_decoding, "fast_zlib", pytest.importorskip(request.param))
         yield
 
 

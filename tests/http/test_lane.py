@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 
 from aurora_async.config import Config, Retries, Timeouts
 from aurora_async.errors import AuroraError, InvalidInput, ReadTimeout
-from aurora_async.http import Answer, Session
+from aurora_async.http import Answer, Session, _lane
 from aurora_async.http._lane import Head, Pool, template
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -72,6 +72,38 @@ async def serving(reply: Reply) -> AsyncIterator[tuple[Server, str]]:
 def session(base: str, read_s: float = 5) -> Session:
     timeouts = Timeouts(read_s=read_s)
     return Session(Config(base_url=base, api_key="0123-key", retries=Retries(attempts=1), timeouts=timeouts))
+
+
+def hinting(request: bytes) -> list[bytes]:
+    return [b"HTTP/1.1 103 Hints\r\n\r\n", OK]
+
+
+async def test_interim_answers_do_not_cost_the_connection() -> None:
+    """They come in segments of their own, before the answer, and not behind one."""
+    async with serving(hinting) as (server, base), session(base) as http:
+        for _ in range(3):
+            assert (await http.exchange("GET", "/x")).body == b"{}"
+    assert server.connections == 1
+
+
+async def test_silence_after_an_interim_answer_is_silence() -> None:
+    """A server that dies after its hints must not be waited for without end."""
+    async with serving(lambda request: hinting(request)[:1]) as (_, base), session(base, read_s=0.2) as http:
+        async with asyncio.timeout(20):
+            with pytest.raises(ReadTimeout):
+                await http.exchange("GET", "/x")
+
+
+async def test_with_another_version_of_aiohttp_its_client_does_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the lane uses is not all public, and may be gone there."""
+    monkeypatch.setattr(_lane, "_IS_KNOWN", False)
+    monkeypatch.setattr(Pool, "send", None)
+    async with serving(properly) as (server, base), session(base) as http:
+        assert (await http.exchange("GET", "/x")).body == b"{}"
+        async with http.open("GET", "/y") as body:
+            assert await body.pour(lambda piece: None) == 0
+            assert b"".join([chunk async for chunk in body.chunks()]) == b"{}"
+    assert len(server.requests) == 2
 
 
 @pytest.fixture(params=["lane", "aiohttp"])
@@ -139,7 +171,10 @@ def test_both_ways_understand_the_same(name: str, cuts: list[int], length: int) 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Pool, "can_send", can_send)
             async with serving(lambda _: [*pieces, b""]) as (_, base), session(base) as http:
-                return [await outcome(http), await outcome(http)]
+                first = await outcome(http)
+                for _ in range(20):  # turns of the loop: the server has closed, and both ways hear of it
+                    await asyncio.sleep(0)
+                return [first, await outcome(http)]
 
     async def outcome(http: Session) -> object:
         try:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
 from aurora_async.errors import InvalidInput
-from aurora_async.transfer import digests
-from aurora_async.transfer.digests import beside, caller_digest, promised_digests
+from aurora_async.transfer.digests import caller_digest, promised_digests
 
 DATA = b"some bytes"
 SHA256, SHA512, MD5 = (hashlib.new(name, DATA).digest() for name in ("sha256", "sha512", "md5"))
@@ -61,41 +57,3 @@ def test_what_is_no_digest_is_refused(text: str) -> None:
     """Rather than verified against nothing."""
     with pytest.raises(InvalidInput, match="is not a hexadecimal sha256"):
         caller_digest(text)
-
-
-def test_hashing_beside_gives_the_digest_whoever_computes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In order, also when all threads are busy and the block has to do it itself; and it ends with the block."""
-    data = bytes(range(256)) * 4096
-    threads = ThreadPoolExecutor(1)
-    monkeypatch.setattr(digests, "_threads", lambda: threads)
-    blocked = threading.Event()
-    for is_busy in (False, True):
-        found = hashlib.sha256()
-        by: set[str] = set()
-
-        def hash_it(piece: bytes | memoryview, found: Any = found, by: set[str] = by) -> None:
-            by.add(threading.current_thread().name)
-            found.update(piece)
-
-        if is_busy:
-            threads.submit(blocked.wait, 5)
-        for piece in (data, data[:100], data):
-            with beside(hash_it, memoryview(piece)):
-                pass
-        assert found.digest() == hashlib.sha256(data + data[:100] + data).digest()
-        assert by == {threading.current_thread().name} or not is_busy
-    blocked.set()
-    threads.shutdown()
-
-
-def test_what_goes_wrong_in_the_block_waits_for_the_hashing() -> None:
-    """The data may be gone afterwards."""
-    ended = []
-
-    def hash_it(piece: bytes | memoryview) -> None:
-        hashlib.sha256(piece)
-        ended.append(len(piece))
-
-    with pytest.raises(OSError, match="full"), beside(hash_it, bytes(1 << 20)):
-        raise OSError("full")
-    assert ended == [1 << 20]

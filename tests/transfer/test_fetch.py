@@ -356,6 +356,36 @@ class TestPromises:
         assert nothing_left(tmp_path, "x")
 
     @both_ways
+    async def test_without_a_digest_the_rest_is_as_ever(
+        self, session: Session, server: FileServer, tmp_path: Path
+    ) -> None:
+        """It is gone on with where it was cut, and known again; who fetched it is not told by the digest."""
+        server.cut_at = lambda number: SIZE // 3 if number < 2 else None
+        fetcher = Fetcher(session)
+        got = await fetcher.fetch(server.url, tmp_path / "x", sha256=False)
+        assert (got.sha256, got.was_there, got.fetched_bytes) == (None, False, SIZE)
+        assert "Range" in server.seen[1].headers
+        assert got.path.read_bytes() == DATA
+        again = await fetcher.fetch(server.url, tmp_path / "x", sha256=False)
+        assert (again.sha256, again.was_there) == (None, True)
+        assert nothing_left(tmp_path, "x")
+
+    @both_ways
+    @pytest.mark.parametrize("of_server", [True, False], ids=["server", "caller"])
+    async def test_what_is_promised_is_verified_also_where_no_digest_is_wanted(
+        self, session: Session, server: FileServer, tmp_path: Path, of_server: bool
+    ) -> None:
+        """Leaving it out saves time, not care."""
+        wrong = hashlib.sha256(b"other")
+        if of_server:
+            server.headers = {"Repr-Digest": f"sha-256=:{base64.b64encode(wrong.digest()).decode()}:"}
+        with pytest.raises(WrongContent, match="was promised"):
+            await Fetcher(session).fetch(
+                server.url, tmp_path / "x", digest=None if of_server else wrong.hexdigest(), sha256=False
+            )
+        assert nothing_left(tmp_path)
+
+    @both_ways
     async def test_a_digest_of_the_caller_holds_for_what_was_resumed_too(
         self, session: Session, server: FileServer, tmp_path: Path
     ) -> None:
