@@ -13,6 +13,8 @@ import random
 import re
 import socket
 import ssl
+import struct
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -315,6 +317,7 @@ class Session:
         for reply in self._unread:
             # A connection that aiohttp closes itself does not tell who reads from it: he would wait for ever.
             reply.response.content.set_exception(aiohttp.ClientConnectionError("the session is closed"))
+            _reset_when_closed(reply.response)
         with anyio.move_on_after(CLOSE_S, shield=True):
             # First, because closing alone may wait for the other side: a TLS transport for its farewell (30 s), and any
             # transport for a peer that reads what is still buffered. That holds as well for connections that were
@@ -714,6 +717,16 @@ class Session:
         sock = socket.socket(family=address[0], type=address[1], proto=address[2])
         self._sockets.add(sock)
         return sock
+
+
+def _reset_when_closed(response: aiohttp.ClientResponse | Response) -> None:
+    """Have the server hear at once that nobody reads on, which it would else find out when it next tries to send."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+        with suppress(OSError, AttributeError):  # not connected any more; not a socket
+            sock = connection.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
 def _are_named(ours: Mapping[str, str] | None, given: Mapping[str, str] | None) -> bool:

@@ -41,6 +41,8 @@ class BlockingLoop:
         self._over = asyncio.Event()
         self._calls: deque[_Call[Any]] = deque()
         self._called = _new_signal()
+        self._under_way: set[_Call[Any]] = set()
+        """They must not be collected before they have ended: a stream that is collected with them waits for that."""
         self._heard: deque[_Bell] = deque(maxlen=_MOST_HEARD)
         """Bells that can be waited for once more."""
         # The threads this one starts are daemons, too: none of them keeps the interpreter from its end.
@@ -64,6 +66,7 @@ class BlockingLoop:
             self._calls.popleft().start()
 
     def _begin(self, call: _Call[Any]) -> None:
+        self._under_way.add(call)
         self._calls.append(call)
         if isinstance(self._called, _Bell) and not self._loop.is_closed():
             self._called.ring()
@@ -87,7 +90,7 @@ class BlockingLoop:
         """
         self.check()
         self.in_a_hurry = False
-        call = _Call(verb(*args, **kwargs), self._heard)
+        call = _Call(verb(*args, **kwargs), self._heard, self._under_way)
         try:
             self._begin(call)
             call.wait()
@@ -100,7 +103,7 @@ class BlockingLoop:
         """Yield what `source` gives, as it arrives. One task of the loop reads it, whatever the reader does."""
         self.check()
         pipe = _Pipe(source)
-        call = _Call(pipe.pump(), self._heard)
+        call = _Call(pipe.pump(), self._heard, self._under_way)
         try:
             self._begin(call)
             while (piece := pipe.next()) is not None:
@@ -192,13 +195,14 @@ def _new_signal() -> _Bell | _Lock:
 class _Call(Generic[T]):
     """A coroutine in the loop, and the thread that waits for it."""
 
-    __slots__ = ("_context", "_ended", "_has_ended", "_heard", "_task", "_work")
+    __slots__ = ("_context", "_ended", "_has_ended", "_heard", "_task", "_under_way", "_work")
 
-    def __init__(self, work: Coroutine[Any, Any, T], heard: deque[_Bell]) -> None:
+    def __init__(self, work: Coroutine[Any, Any, T], heard: deque[_Bell], under_way: set[_Call[Any]]) -> None:
         self._work = work
         self._context = copy_context()
         self._task: asyncio.Task[T] | None = None
         self._heard = heard
+        self._under_way = under_way
         try:
             self._ended: _Bell | _Lock = heard.pop()
         except IndexError:
@@ -225,6 +229,7 @@ class _Call(Generic[T]):
             task.exception()  # has been looked at, lest the loop complain when an interrupted thread does not
         self._has_ended = True
         self._ended.ring()
+        self._under_way.discard(self)
 
     # In the thread.
 

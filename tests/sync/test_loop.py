@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
@@ -106,3 +107,26 @@ def test_calls_leave_no_files_open(loop: BlockingLoop) -> None:
     with ThreadPoolExecutor(50) as threads:
         list(threads.map(lambda number: loop.run(answer, number), range(500)))
     assert files() <= before + 50
+
+
+def test_a_stream_in_a_circle_ends_well_when_it_is_collected(loop: BlockingLoop) -> None:
+    """The collector ends what is in a circle in any order; what the stream waits for must not be ended before it."""
+    closed: list[int] = []
+
+    async def numbers() -> AsyncGenerator[int, None]:
+        try:
+            for number in range(100_000):
+                yield number
+                if number % 1000 == 0:
+                    await asyncio.sleep(0)
+        finally:
+            closed.append(1)
+
+    for _ in range(20):
+        stream = loop.stream(numbers())
+        assert next(stream) == 0
+        circle: list[object] = [stream]
+        circle.append(circle)
+        del stream, circle
+        gc.collect()
+    assert len(closed) == 20
