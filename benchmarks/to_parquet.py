@@ -10,11 +10,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import urllib.request
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import standins
+from benchmarks import standins, typed_records
 from benchmarks.body_to_disk import DATA
 from benchmarks.measure import Bench, Facts, Span, Subject, figure, watched_loop
 from benchmarks.table import Row, Target
@@ -71,13 +70,8 @@ async def ours(base_url: str) -> Facts:
 def pyaurorax(base_url: str) -> Facts:
     """All records, one row each, then a frame, then the file."""
     import pandas as pd
-    import pyaurorax
 
-    client = pyaurorax.PyAuroraX(api_base_url=base_url, api_timeout=600, progress_bar_backend="standard")
-    search = client.search.ephemeris.search(
-        datetime(2019, 1, 1), datetime(2019, 1, 31), programs=["swarm"], return_immediately=True
-    )
-    search.wait()
+    search = typed_records.ready_search(base_url)
     with tempfile.TemporaryDirectory() as folder, Span() as span:
         search.get_data()
         rows = [

@@ -167,6 +167,8 @@ if not TYPE_CHECKING:
             return partial(light, kw_only=kw_only)
         known = attrs.fields(attrs.frozen(cls, kw_only=kw_only))
         names = {field.name for field in known}
+        if any(one.validator or not (one.init and one.repr is True and one.eq is True) for one in known):
+            raise TypeError(f"{cls.__name__}: a light class has no validators; every field is in its init, repr and eq")
 
         def fill(namespace: dict[str, Any]) -> None:
             namespace.update({name: value for name, value in vars(cls).items() if name not in (*names, *_OF_INSTANCES)})

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from aurora_async.aurorax.models import Conjunction, DataProduct, DataSource, Ephemeris, Location, PairConjunction
 from aurora_async.errors import InvalidInput, MalformedAnswer
 from aurora_async.transfer import RecordCutter
-from aurora_async.transfer.decoding import as_utc, converted, decoder
+from aurora_async.transfer.decoding import as_utc, converted, decoder, light
 
 TIMES = st.sampled_from(
     ["2020-01-01T06:00:00", "2020-01-01T06:00:00.25", "2020-01-01T06:00:00Z", "2020-01-01T07:30:00+01:30"]
@@ -158,6 +158,21 @@ def test_a_light_class_is_to_its_users_one_of_attrs() -> None:
         Ephemeris(data_source=source)  # type: ignore[call-arg]
     with pytest.raises(InvalidInput, match="outside the years"):
         as_utc(datetime.fromisoformat(BEFORE_TIME))
+
+
+def test_a_light_class_is_not_made_where_something_would_be_lost() -> None:
+    """What attrs would do and a structure does not is told when the class is made, not found out later."""
+    with pytest.raises(TypeError, match="validators"):
+
+        @light
+        class Checked:
+            lat: float = attrs.field(validator=attrs.validators.ge(0))
+
+    with pytest.raises(TypeError, match="repr"):
+
+        @light
+        class Hidden:
+            key: str = attrs.field(repr=False)
 
 
 def test_the_garbage_collector_has_little_to_look_at() -> None:
