@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -94,15 +95,9 @@ class Body:
         if not self._has_poured and decode:
             self._decoder = decoder_for(self.headers.get("Content-Encoding"), self._shown)
         decoder = self._decoder
-        if isinstance(self._connection, BodyProtocol):
-            self._connection.forget()
-        content = self._response.content
-        content.set_read_chunk_size(size)
-        while chunk := await self._next(content, size):
-            if decoder is None:
-                yield chunk
-            else:
-                for piece in decoder.feed(chunk, size):
+        async with aclosing(self._as_sent(size)) as chunks:
+            async for chunk in chunks:
+                for piece in (chunk,) if decoder is None else decoder.feed(chunk, size):
                     yield piece
         if decoder is not None:
             decoder.finish()
@@ -133,30 +128,53 @@ class Body:
         Raises:
             ReadTimeout, IncompleteBody, MalformedAnswer: As `chunks`.
         """
-        framing = self._framing()
-        if framing is None or self._read or not isinstance(self._connection, BodyProtocol):
+        if self._read:
             return 0
-        protocol = self._connection
         decoder = decoder_for(self.headers.get("Content-Encoding"), self._shown) if decode else None
-        if (taken := protocol.take_over()) is None:
-            return 0
+        async with self._taken_over(by_thread=True) as receiver:
+            if receiver is None:
+                return 0
+            self._has_poured, self._decoder = True, decoder
+            await receiving(receiver, take, decoder, tell)
+        return receiver.delivered
+
+    async def _as_sent(self, size: int) -> AsyncGenerator[bytes, None]:
+        if not self._has_poured:
+            async with self._taken_over(by_thread=False) as receiver:
+                if receiver is not None:
+                    async with aclosing(receiver.pieces(size)) as pieces:
+                        async for piece in pieces:
+                            yield piece
+        if isinstance(self._connection, BodyProtocol):
+            self._connection.forget()
+        content = self._response.content
+        content.set_read_chunk_size(size)
+        while piece := await self._next(content, size):
+            yield piece
+
+    @asynccontextmanager
+    async def _taken_over(self, *, by_thread: bool) -> AsyncGenerator[Receiver | None, None]:
+        """Take a large body over from aiohttp, and give back what is left of it then; None where that cannot be."""
+        framing, protocol = self._framing(), self._connection
+        if framing is None or not isinstance(protocol, BodyProtocol):
+            yield None
+            return
+        if (taken := protocol.take_over(by_thread=by_thread)) is None:
+            yield None
+            return
         source, first = taken
-        self._has_poured, self._decoder = True, decoder
-        receiver = Receiver(
-            source, framing, first, take, decoder=decoder, heard=self._pace.heard, silence_s=self._silence_s
-        )
+        receiver = Receiver(source, framing, first, heard=self._pace.heard, silence_s=self._silence_s)
         try:
-            rest = await receiving(receiver, tell)
+            yield receiver
         except BaseException as error:
             protocol.give_up()
             if isinstance(error, Silent):
                 raise self._ours(aiohttp.SocketTimeoutError(), self.method, self._shown) from None
             raise
-        content = await protocol.give_back(rest, self._response.content)
+        content = await protocol.give_back(receiver.rest, self._response.content)
         if content is None:
             raise self._ours(aiohttp.ClientConnectionError(), self.method, self._shown)
         self._response.content = content
-        return receiver.delivered
 
     def _framing(self) -> Framing | None:
         """Return how a large body is told from what surrounds it, None when it is not, or small."""

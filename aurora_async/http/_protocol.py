@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 from aiohttp.streams import StreamReader
@@ -29,6 +30,7 @@ class BodyProtocol(Line):
     _kept: list[bytes] | None = None
     _kept_bytes = 0
     _tapped: Tapped | None = None
+    _lent: socket.socket | None = None
 
     def set_response_params(self, **options: Any) -> None:
         """Prepare for the next answer."""
@@ -46,14 +48,21 @@ class BodyProtocol(Line):
         if self._payload is not None and self._payload.is_eof():
             self._kept = None
 
+    def connection_lost(self, error: BaseException | None) -> None:
+        """End it for whoever took it over, too."""
+        if self._lent is not None:
+            with suppress(OSError):  # closed, or not connected any more
+                self._lent.shutdown(socket.SHUT_RDWR)
+        super().connection_lost(error)
+
     def forget(self) -> None:
         """Stop keeping: somebody reads what the parser gives."""
         self._kept = None
 
-    def take_over(self) -> tuple[Source, bytes] | None:
+    def take_over(self, *, by_thread: bool) -> tuple[Source, bytes] | None:
         """Stop reading, and return where the rest of the body comes from, with what came of it, as sent.
 
-        None where that cannot be: on Windows' own event loop, or when the body is here already.
+        None where that cannot be: on Windows' own event loop, when the body is here already, or, in the loop, over TLS.
         """
         kept, self._kept = self._kept, None
         transport = self.transport
@@ -69,7 +78,10 @@ class BodyProtocol(Line):
             except OSError:  # too many open files; the slow way needs no more of them
                 return None
             self.pause_reading()
-            return socket.socket(found.family, found.type, found.proto, fileno=duplicate), body
+            self._lent = socket.socket(found.family, found.type, found.proto, fileno=duplicate)
+            return self._lent, body
+        if not by_thread:
+            return None
         self.pause_reading()
         self._tapped = Tapped(transport)
         transport.set_protocol(self._tapped)

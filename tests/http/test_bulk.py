@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random
+import socket
 import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any, Literal
 
 import pytest
 import trustme
@@ -23,7 +24,9 @@ from aurora_async.config import Config, Retries, Timeouts
 from aurora_async.errors import AuroraError, ClientClosed, ConnectionLost, MalformedAnswer, ReadTimeout
 from aurora_async.http import Body, Session, _body
 
-Serve = Callable[..., Awaitable[str]]
+Way = Literal["plain", "loop", "thread"]
+"""By aiohttp's parser alone, or most of it received in the loop or in a thread."""
+FAST: tuple[Way, Way] = ("loop", "thread")
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 
 
@@ -48,6 +51,14 @@ def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     authority.issue_cert("127.0.0.1").configure_cert(server)
     authority.configure_trust(client)
     return server, client
+
+
+async def take_all(body: Body, take: Callable[[Any], object], way: Way) -> None:
+    """Read a body to its end, or to what goes wrong with it."""
+    if way == "thread":
+        await body.pour(take)
+    async for chunk in body.chunks():
+        take(chunk)
 
 
 async def poured(body: Body) -> tuple[int, bytes]:
@@ -116,17 +127,20 @@ async def answering(
         yield base, go
 
 
-async def read(first: bytes, then: Sequence[bytes], fast: bool) -> tuple[bytes, type[AuroraError] | None]:
+async def read(first: bytes, then: Sequence[bytes], way: Way) -> tuple[bytes, type[AuroraError] | None]:
     """Return what the body of an answer is, and what went wrong."""
     got: list[bytes] = []
     async with answering(first, then) as (base, go), session(base) as http:
         try:
             async with http.open("GET", "/") as body:
                 go.set()
-                if fast:
+                if way == "thread":
                     await body.pour(lambda piece: got.append(bytes(piece)))
-                async for chunk in body.chunks():
-                    got.append(chunk)
+                with pytest.MonkeyPatch.context() as patch:
+                    if way == "plain":
+                        patch.setattr(Body, "_framing", lambda body: None)
+                    async for chunk in body.chunks(1000):
+                        got.append(chunk)
         except AuroraError as error:
             return b"".join(got), type(error)
     return b"".join(got), None
@@ -169,9 +183,10 @@ def test_whatever_comes_however_it_comes(answer: tuple[bytes, bytes], held: int,
     """Sizes, extensions, trailers, gzip members, and every way of the network to cut that up."""
     head, body = answer
     first, then = head + body[:-held], in_pieces(body[-held:], cuts)
-    plain = asyncio.run(read(first, then, fast=False))
+    plain = asyncio.run(read(first, then, "plain"))
     assert plain[1] is None
-    assert asyncio.run(read(first, then, fast=True)) == plain
+    assert asyncio.run(read(first, then, "thread")) == plain
+    assert asyncio.run(read(first, then, "loop")) == plain
 
 
 @given(
@@ -182,14 +197,17 @@ def test_whatever_comes_however_it_comes(answer: tuple[bytes, bytes], held: int,
 )
 @settings(max_examples=200)
 def test_whatever_is_wrong_with_it(answer: tuple[bytes, bytes], held: int, at: int, wrong: bytes) -> None:
-    """Cut short, or with something in it that does not belong there: told by the same class of error."""
+    """Cut short, or with something in it that does not belong there: the same class of error, behind the same bytes."""
     head, body = answer
     place = at % (len(body) + 1)
     body = body[:place] + wrong + (body[place + 1 :] if wrong else b"")
     first, then = head + body[:-held], [body[-held:]]
-    plain, fast = (asyncio.run(read(first, then, fast=way)) for way in (False, True))
-    assert fast[1] == plain[1]
-    assert fast[1] is not None or fast == plain
+    plain = asyncio.run(read(first, then, "plain"))
+    for way in FAST:
+        fast = asyncio.run(read(first, then, way))
+        assert fast[1] == plain[1]
+        assert fast[0].startswith(plain[0]) or plain[0].startswith(fast[0])
+        assert fast[1] is not None or fast == plain
 
 
 # What may happen meanwhile ------------------------------------------------------------------------------------------
@@ -225,8 +243,9 @@ def sized(length: int) -> bytes:
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("way", FAST)
 def test_a_large_body_goes_the_fast_way_and_its_connection_is_used_again(
-    run: Callable[..., None], chunked: bool
+    run: Callable[..., None], chunked: bool, way: Way
 ) -> None:
     """All but its end; as many bodies as there are come over one connection."""
     data = random.Random(1).randbytes(3_000_000)
@@ -253,9 +272,14 @@ def test_a_large_body_goes_the_fast_way_and_its_connection_is_used_again(
         async with session(f"http://127.0.0.1:{runner.addresses[0][1]}") as http:
             for _ in range(3):
                 async with http.open("GET", "/") as body:
-                    count, got = await poured(body)
+                    by_parser = body._response.content
+                    if way == "thread":
+                        count, got = await poured(body)
+                        assert count > len(data) - 70_000
+                    else:
+                        got = b"".join([chunk async for chunk in body.chunks()])
+                    assert body._response.content is not by_parser
                 assert got == data
-                assert count > len(data) - 70_000
         await runner.cleanup()
 
     run(main())
@@ -272,19 +296,20 @@ async def test_more_than_announced_is_noticed() -> None:
                 await poured(body)
 
 
-async def test_what_came_before_a_cut_is_given_first() -> None:
+@pytest.mark.parametrize("way", FAST)
+async def test_what_came_before_a_cut_is_given_first(way: Way) -> None:
     """Who goes on from there has the less to ask for."""
     data = random.Random(1).randbytes(300_000)
     got = bytearray()
     async with answering(sized(900_000), [data]) as (base, go), session(base) as http, http.open("GET", "/") as body:
         go.set()
-        assert await body.pour(got.extend) == 300_000
         with pytest.raises(ConnectionLost):
-            await anext(body.chunks())
+            await take_all(body, got.extend, way)
     assert got == data
 
 
-async def test_silence_and_a_trickle_have_a_limit() -> None:
+@pytest.mark.parametrize("way", FAST)
+async def test_silence_and_a_trickle_have_a_limit(way: Way) -> None:
     """Those of the session, also where no event loop watches."""
     got = bytearray()
     for pause_s in (60, 0.01):
@@ -292,24 +317,25 @@ async def test_silence_and_a_trickle_have_a_limit() -> None:
         async with endless(sized(10_000_000), b"x", pause_s) as base, session(base, timeouts=limits) as http:
             with pytest.raises(ReadTimeout):
                 async with http.open("GET", "/") as body:
-                    await body.pour(got.extend)
+                    await take_all(body, got.extend, way)
     assert got
 
 
 @pytest.mark.parametrize("head", [sized(1 << 40), CHUNKED + b"\r\n100000000\r\n"], ids=["sized", "chunked"])
 @pytest.mark.parametrize("pause_s", [0, 60], ids=["moving", "silent"])
-async def test_a_cancellation_leaves_no_thread_and_no_connection(head: bytes, pause_s: float) -> None:
+@pytest.mark.parametrize("way", FAST)
+async def test_a_cancellation_leaves_no_thread_and_no_connection(head: bytes, pause_s: float, way: Way) -> None:
     """Whether it waits for the network or for whoever takes what comes."""
     inside = set()
 
-    def take(piece: memoryview) -> None:
+    def take(piece: object) -> None:
         inside.add(threading.current_thread())
 
     async with endless(head, bytes(100_000), pause_s) as base, session(base) as http:
 
         async def read_it() -> None:
             async with http.open("GET", "/") as body:
-                await body.pour(take)
+                await take_all(body, take, way)
 
         reading = asyncio.create_task(read_it())
         await until(lambda: bool(inside))
@@ -322,8 +348,7 @@ async def test_a_cancellation_leaves_no_thread_and_no_connection(head: bytes, pa
         assert not inside
         assert len(before) == 1
         pool = http._bodies
-        assert pool is not None and pool.connector is not None
-        assert not pool.connector._acquired
+        assert pool is not None and pool.in_use == 0
         await until(lambda: all(sock.fileno() == -1 for sock in http._sockets))
 
 
@@ -375,7 +400,8 @@ def test_over_tls_it_is_the_same(run: Callable[..., None], tls: tuple[ssl.SSLCon
     assert time.monotonic() - began < 4
 
 
-async def test_closing_the_session_ends_it() -> None:
+@pytest.mark.parametrize("way", FAST)
+async def test_closing_the_session_ends_it(way: Way) -> None:
     """With the error that says so."""
     got = bytearray()
     async with endless(sized(1 << 40), bytes(1000), 60) as base:
@@ -384,13 +410,59 @@ async def test_closing_the_session_ends_it() -> None:
 
         async def read_it() -> None:
             async with http.open("GET", "/") as body:
-                await body.pour(got.extend)
+                await take_all(body, got.extend, way)
 
         reading = asyncio.create_task(read_it())
         await until(lambda: bool(got))
         await http.__aexit__(None, None, None)
         with pytest.raises(ClientClosed):
             await reading
+
+
+async def test_leaving_the_block_ends_it_for_whoever_reads_on() -> None:
+    """A generator that somebody holds is no reason to keep the connection."""
+    async with endless(sized(1 << 40), bytes(1000)) as base, session(base) as http:
+        async with http.open("GET", "/") as body:
+            chunks = body.chunks()
+            await anext(chunks)
+        with pytest.raises(ConnectionLost):
+            async with asyncio.timeout(5):
+                async for _ in chunks:
+                    pass
+        await until(lambda: all(sock.fileno() == -1 for sock in http._sockets))
+
+
+async def test_others_have_their_turn_while_it_comes_faster_than_it_is_read() -> None:
+    """The socket never has to be waited for, and the reader awaits nothing else."""
+    turns = 0
+
+    def flood(server: socket.socket) -> None:
+        peer, _ = server.accept()
+        with peer, suppress(OSError):
+            peer.recv(1000)
+            peer.sendall(sized(1 << 40))
+            while True:
+                peer.sendall(bytes(1 << 20))
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=flood, args=[server], daemon=True).start()
+        async with session(f"http://127.0.0.1:{server.getsockname()[1]}") as http, http.open("GET", "/") as body:
+            task = asyncio.create_task(others())
+            ends_at = time.monotonic() + 0.3
+            async with aclosing(body.chunks(4096)) as chunks:
+                await anext(chunks)
+                turns = 0
+                async for _ in chunks:
+                    if time.monotonic() > ends_at:
+                        break
+            task.cancel()
+    assert turns > 5
 
 
 async def test_an_error_of_whoever_takes_or_is_told_ends_it() -> None:
