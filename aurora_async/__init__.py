@@ -23,6 +23,7 @@ else:
                 "Batch BatchFolder BatchStatus Entry Event EventKind Flaw Outcome Phase Request RequestStatus Run Stage"
             ),
             "aurora_async.engine.cluster": "Cluster open_cluster",
+            "aurora_async.errors": "",
             "aurora_async.imap": "FileQuery FileTable Imap ImapConfig ProcessingInputs SpiceQuery",
             "aurora_async.jsoc": "Download Export ExportQuery Jsoc JsocServer RecordSet RecordTable TaiTime",
             "aurora_async.times": "TimeRange",

@@ -13,23 +13,20 @@ __all__ = ["lazily"]
 def lazily(package: str, names: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Return `__getattr__`, `__dir__` and `__all__` of a package that offers `names`: of each module, those it has.
 
-    The modules of the package itself are attributes, too, unless their names begin with an underscore. What type
-    checkers are to see the package imports under TYPE_CHECKING.
+    Those modules are attributes, too, where they are the package's own and for others to use. Nothing else is imported,
+    whatever is asked for. What type checkers are to see the package imports under TYPE_CHECKING.
     """
     homes = {name: home for home, of_it in names.items() for name in of_it.split()}
+    below = (home.removeprefix(f"{package}.") for home in names)
+    modules = {name for name in below if name.isidentifier() and not name.startswith("_")}
 
     def getattribute(name: str) -> Any:
         if name in homes:
             value = getattr(import_module(homes[name]), name)
-        elif name.startswith("_"):  # what Python itself looks for
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        elif name in modules:
+            value = import_module(f"{package}.{name}")
         else:
-            try:
-                value = import_module(f"{package}.{name}")
-            except ModuleNotFoundError as error:
-                if error.name != f"{package}.{name}":  # it is there, and something else is not
-                    raise
-                raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
         vars(sys.modules[package])[name] = value
         return value
 

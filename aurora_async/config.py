@@ -15,6 +15,7 @@ from aurora_async.errors import InvalidInput
 
 __all__ = [
     "API_KEY_HEADER",
+    "AURORAX_URL",
     "Config",
     "Limits",
     "Polling",
@@ -118,7 +119,7 @@ class Timeouts:
 
     connect_s: float = _positive(10.0)
     read_s: float = _positive(60.0)
-    """Longest silence while an answer is awaited or read."""
+    """Longest silence while an answer is awaited or read. The head of one that has begun must be whole by then, too."""
     least_bytes_per_s: float | None = _positive(100.0, or_none=True)
     """An answer that comes more slowly, over `read_s` of waiting for it, counts as silent; None: none does."""
     cancel_s: float = _positive(5.0)

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -85,11 +85,12 @@ class Database:
             raise
         self._connection, self._reader = opened
         self._reading = threading.Lock()
+        self._asked: list[_Pending] = []
+        """In this turn of the loop."""
         self._pending: list[_Pending] = []
-        self._pending_lock = threading.Lock()
-        self._gathered = threading.Condition(self._pending_lock)
+        self._gathered = threading.Condition()
         self._enough = 0
-        """At so many pending changes the writer wants to be woken."""
+        """At so many pending changes the writer wants to be woken; 0 when it does not wait."""
         self._sizes = deque[int](maxlen=_LOOK_BACK)
         self._closing = False
         self._writer = threading.Thread(target=self._write, name=f"{path.name} writer", daemon=True)
@@ -120,25 +121,30 @@ class Database:
 
         One that raises is undone, alone; for that the others may be called once more.
         """
-        answer: asyncio.Future[T] = self._loop.create_future()
-        self._add((change, args, answer))
-        return answer
+        return self._ask(change, args)
 
     def update(self, sql: str, values: Sequence[object]) -> asyncio.Future[bool]:
         """Have a statement executed, like `apply`, that changes one row at most; the future holds whether it did.
 
         Those that follow each other with the same statement are executed as one, in half the time.
         """
-        answer: asyncio.Future[bool] = self._loop.create_future()
-        self._add((sql, values, answer))
+        return self._ask(sql, values)
+
+    def _ask(self, change: Callable[..., Any] | str, values: Sequence[Any]) -> asyncio.Future[Any]:
+        if self._closing:
+            raise RuntimeError(f"{self.path} is closed")
+        if not self._asked:
+            self._loop.call_soon(self._hand_over)
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        self._asked.append((change, values, answer))
         return answer
 
-    def _add(self, one: _Pending) -> None:
-        with self._pending_lock:
-            if self._closing:
-                raise RuntimeError(f"{self.path} is closed")
-            self._pending.append(one)
-            if len(self._pending) == self._enough:
+    def _hand_over(self) -> None:
+        """Let the writer have what one turn of the loop asked for: one lock, and one waking, for all of it."""
+        with self._gathered:
+            self._pending += self._asked
+            self._asked.clear()
+            if 0 < self._enough <= len(self._pending):
                 self._gathered.notify()
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -156,6 +162,7 @@ class Database:
 
     async def close(self) -> None:
         """Write what is still pending, then let go of the file."""
+        self._hand_over()
         with self._gathered:
             self._closing = True
             self._gathered.notify()
@@ -165,9 +172,9 @@ class Database:
 
     def _write(self) -> None:
         while batch := self._next():
-            outcomes = self._commit(batch)
+            results = self._commit(batch)
             try:
-                self._loop.call_soon_threadsafe(_settle, outcomes)
+                self._loop.call_soon_threadsafe(_settle, batch, results)
             except RuntimeError:
                 # The loop is gone, and nobody waits for answers any more: what is pending is written all the same.
                 self._closing = True
@@ -183,67 +190,72 @@ class Database:
             self._enough = max(self._sizes, default=1)
             if self._gather_s and len(self._pending) < self._enough and not self._closing:
                 self._gathered.wait(self._gather_s)
-            self._enough = 0  # nobody waits here
+            self._enough = 0
             batch, self._pending = self._pending, []
         self._sizes.append(len(batch))
         return batch
 
-    def _commit(self, batch: Sequence[_Pending], *, joined: bool = True) -> list[_Outcome]:
+    def _commit(self, batch: Sequence[_Pending], *, joined: bool = True) -> list[Any]:
+        """Return what each of the changes returned, `_Failed` for one that raised."""
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                outcomes = _made(connection, batch, joined)
+                results = _made(connection, batch, joined)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-            return outcomes
+            return results
         except _SomeChangedNothing:
             return self._commit(batch, joined=False)
         except BaseException as error:  # whatever it is, whoever waits for the change must hear of it
             if len(batch) == 1:
-                return [(batch[0][2], None, error)]
+                return [_Failed(error)]
         # One of them is at fault: each for itself, so that the others do not suffer for it.
-        return [outcome for one in batch for outcome in self._commit([one])]
+        return [result for one in batch for result in self._commit([one])]
 
 
 _Pending = tuple[Callable[..., Any] | str, Sequence[Any], "asyncio.Future[Any]"]
-"""A function and its arguments, or a statement and its values."""
-_Outcome = tuple["asyncio.Future[Any]", Any, "BaseException | None"]
+"""A function and its arguments, or a statement and its values; and who waits for it."""
+
+
+class _Failed:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
 
 
 class _SomeChangedNothing(Exception):
     """Which of the joined updates they were is told only by executing each for itself."""
 
 
-def _made(connection: sqlite3.Connection, batch: Sequence[_Pending], joined: bool) -> list[_Outcome]:
-    outcomes = list[_Outcome]()
+def _made(connection: sqlite3.Connection, batch: Sequence[_Pending], joined: bool) -> list[Any]:
+    results = list[Any]()
     for change, same in itertools.groupby(batch, key=_what):
         if callable(change):
-            outcomes += [(answer, change(connection, *args), None) for _, args, answer in same]
+            results += [change(connection, *args) for _, args, _ in same]
         elif joined:
-            updates = list(same)
-            if connection.executemany(change, [values for _, values, _ in updates]).rowcount != len(updates):
+            rows = [values for _, values, _ in same]
+            if connection.executemany(change, rows).rowcount != len(rows):
                 raise _SomeChangedNothing
-            outcomes += [(answer, True, None) for _, _, answer in updates]
+            results += itertools.repeat(True, len(rows))
         else:
-            outcomes += [(answer, connection.execute(change, values).rowcount > 0, None) for _, values, answer in same]
-    return outcomes
+            results += [connection.execute(change, values).rowcount > 0 for _, values, _ in same]
+    return results
 
 
 _what = itemgetter(0)
 
 
-def _settle(outcomes: Iterable[_Outcome]) -> None:
-    for answer, result, error in outcomes:
+def _settle(batch: Sequence[_Pending], results: Sequence[Any]) -> None:
+    for (_, _, answer), result in zip(batch, results, strict=True):
         if answer.done():  # whoever waited for it was cancelled
             continue
-        if error is None:
-            answer.set_result(result)
+        if isinstance(result, _Failed):
+            answer.set_exception(result.error)
         else:
-            answer.set_exception(error)
+            answer.set_result(result)
 
 
 def _migrate(

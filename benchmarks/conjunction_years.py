@@ -1,9 +1,10 @@
 """How long does the local service take for the conjunctions of a year, and of ten, whose ephemeris it has?
 
 All THEMIS-ASI stations and the three Swarm spacecraft, end to end from the query to typed records; ten years in windows
-of one. The ephemeris is computed once and kept in the benchmarks' cache folder: that of a year takes ten CPU minutes,
-that of ten the better part of an hour, so it is only begun when this question is asked by name. Memory is that of the
-service's processes at their largest, pages that they share counted in each.
+of one. The service has Swarm's elements for 2018-03 to 2022-07: of the ten years that are searched 4.3 have positions.
+The ephemeris is computed once and kept in the benchmarks' cache folder: that of a year takes six CPU minutes, all that
+there is half an hour, so it is only begun when this question is asked by name. Memory is that of the service's
+processes at their largest, pages that they share counted in each, and of the client with all that was found.
 """
 
 from __future__ import annotations
@@ -22,25 +23,24 @@ COMPUTING_S = 4 * 3600.0
 
 def ask(bench: Bench) -> list[Row]:
     """Ask for a year in one request, and for ten in windows."""
-    year, decade = (YEAR, YEAR), DECADE
+    asked = {"year": (YEAR, YEAR, None), "decade": (*DECADE, 366)}
     if bench.quick:
-        year, decade = ("2019-01-01", "2019-01-01"), ("2019-01-01", "2019-01-02")
+        asked = {"year": ("2019-01-01", "2019-01-01", None)}
     kept = ("--data-dir", str(SERVICE_FOLDER))
     computed = SERVICE_FOLDER / "ten-years"
-    found: dict[str, Outcome] = {}
-    for name, span, window_days in (("year", year, None), ("decade", decade, 1 if bench.quick else 366)):
-        if name == "decade" and not (bench.quick or bench.patient or computed.exists()):
-            found[name] = "not computed"
+    found: dict[str, Outcome] = {"decade": "not computed"}
+    for name, (start, end, window_days) in asked.items():
+        if name == "decade" and not (bench.patient or computed.exists()):
             continue
         # A service of its own for each, so that its memory is that of this question, and not that of computing either.
         if not bench.quick:
             with standins.local_service(*kept) as (pid, base_url):
-                for part in _parts(*span):
+                for part in _parts(start, end):
                     first = Subject(years, (base_url, pid, part, part, None, 400), rounds=1, limit_s=COMPUTING_S)
                     bench.by_turns({f"computing what is not there of {part}": first})
         with standins.local_service(*kept) as (pid, base_url):
-            asked = Subject(years, (base_url, pid, *span, window_days, 500))
-            found[name] = bench.by_turns({name: asked})[name]
+            subject = Subject(years, (base_url, pid, start, end, window_days, 500))
+            found[name] = bench.by_turns({name: subject})[name]
         if name == "decade" and not bench.quick:
             computed.touch()
     question = "local service, conjunctions of 3 spacecraft"
@@ -55,6 +55,10 @@ def ask(bench: Bench) -> list[Row]:
         ),
         Row(
             question=question, what="ten years: memory", unit="MB", ours=figure(found["decade"], "service_mb"),
+            others={}, target=Target("≤", 1000),
+        ),
+        Row(
+            question=question, what="ten years: client", unit="MB", ours=figure(found["decade"], "peak_mb"),
             others={}, target=Target("≤", 1000),
         ),
         Row(question=question, what="ten years: found", unit="", ours=figure(found["decade"], "found"), others={}),

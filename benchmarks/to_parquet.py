@@ -55,6 +55,9 @@ def ask(bench: Bench) -> list[Row]:
 
 async def ours(base_url: str) -> Facts:
     """Download the result as Parquet."""
+    import pyarrow.compute  # the others have imported what they use when their clock starts
+    import pyarrow.parquet  # noqa: F401
+
     from aurora_async import AuroraX, EphemerisQuery
 
     query = EphemerisQuery(start="2019-01-01", end="2019-01-31", programs="swarm")

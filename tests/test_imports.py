@@ -139,3 +139,15 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     """`hasattr` and `getattr` with a default rely on it."""
     assert not hasattr(aurora_async, "Aurora") and not hasattr(aurora_async, "_private")
     assert aurora_async.errors.AuroraError.__module__ == "aurora_async.errors"
+
+
+def test_asking_for_what_is_not_offered_imports_nothing() -> None:
+    """What looks a module over, as debuggers and notebooks do, must not start up the local service or a test plugin."""
+    code = """
+import sys, aurora_async, aurora_async.sync
+before = set(sys.modules)
+asked = ["server", "testing", "cli", "compat", "pytest", "aurorax.wire", "_bench"]
+print([name for name in asked if hasattr(aurora_async, name) or hasattr(aurora_async.sync, name)])
+print(set(sys.modules) - before)
+"""
+    assert printed_by(code).split("\n") == ["[]", "set()"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import uuid
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
@@ -149,7 +148,7 @@ class _SearchService:
         with refusal_told():
             answer = await self.engine.session.exchange("POST", f"{self.kind.path}/search", body=body, sending=sending)
         location = answer.headers.get("Location", "")
-        folder, _, accepted = re.split(r"[?#]", location)[0].rstrip("/").rpartition("/")
+        folder, _, accepted = location.partition("#")[0].partition("?")[0].rstrip("/").rpartition("/")
         if not accepted or not folder.endswith(f"{self.kind.path}/requests"):
             raise MalformedAnswer(answer.url, "Location", f"names no {self.kind.name} request: {location!r}")
         return accepted

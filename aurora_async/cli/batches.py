@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections import Counter
@@ -22,12 +23,14 @@ from aurora_async.cli.exits import Common, Failed, Terminated, one_line, run
 from aurora_async.cli.listing import note, print_fields, print_json, print_text
 from aurora_async.cli.progress import shown
 from aurora_async.cli.screen import console_for
+from aurora_async.config import AURORAX_URL
 from aurora_async.display import Tally, numbers
 from aurora_async.display.eventfile import EventFile
 from aurora_async.engine import Batch, BatchFolder, BatchStatus, Entry, Event, EventKind, Stage
 from aurora_async.engine.folder import ManifestRow
 from aurora_async.engine.journal import read_journal
 from aurora_async.errors import AuroraError, InvalidInput
+from aurora_async.http import shown_url
 from aurora_async.transfer import Format
 
 __all__ = ["Found", "Settings", "cancel", "print_report", "print_status", "run_batch", "verify"]
@@ -95,7 +98,16 @@ class Found:
         words = ["batch", verb, self.typed]
         if self.typed_folder is not None:
             words += ["--dir", str(self.typed_folder)]
-        return (common or Common()).command(*words, also=["login"])
+        same = attrs.evolve(common or Common())
+        if same.base_url is None:
+            same.base_url = self._service()
+        return same.command(*words, also=["login"])
+
+    def _service(self) -> str | None:
+        """Return the server that the folder was begun with, None where it is the one that is asked anyway."""
+        service = self.folder.facts().get("service") if self.folder.is_batch else None
+        usual = os.environ.get("AURORAX_BASE_URL") or AURORAX_URL
+        return None if service == shown_url(usual.rstrip("/")) else service
 
     def check(self) -> BatchFolder:
         """Return the folder; one that was never run is refused."""

@@ -206,7 +206,8 @@ def common_options(*, service: bool = True) -> Callable[[FunctionT], FunctionT]:
     ]  # fmt: skip
     if service:
         options = [
-            click.option("--base-url", metavar="URL", expose_value=False, callback=remember,
+            # Eager: what is wrong with an argument before it is told with a command for the same server.
+            click.option("--base-url", metavar="URL", expose_value=False, callback=remember, is_eager=True,
                          help="The server to ask.  [env: AURORAX_BASE_URL; default: https://api.aurorax.space]"),
             click.option("--api-key", metavar="KEY", expose_value=False, callback=remember,
                          help="Your key; searching needs none.  [env: AURORAX_API_KEY]"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from aurora_async.cli.client import ask
-from aurora_async.cli.exits import PROGRAM, Common, Failed
+from aurora_async.cli.exits import Common, Failed
 from aurora_async.cli.listing import Column, Listing, note, print_fields, print_json
 from aurora_async.cli.options import (
     JSON,
@@ -44,7 +44,8 @@ class _Identifier(WholeNumber):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read it."""
         if isinstance(value, str) and not value.lstrip("+-").isdecimal():
-            by_names = f"{PROGRAM} sources find PROGRAM PLATFORM INSTRUMENT_TYPE"
+            common = (ctx and ctx.find_object(Common)) or Common()
+            by_names = common.command("sources", "find", "PROGRAM", "PLATFORM", "INSTRUMENT_TYPE")
             self.fail(f"{value!r} is not a number; to look up by names: {by_names}", param, ctx)
         return super().convert(value, param, ctx)
 

@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self
 
 import anyio
 import attrs
+from msgspec import structs
 
 from aurora_async.engine.core import Engine
 from aurora_async.engine.events import EventKind
@@ -357,7 +358,7 @@ class Batch:
             return
         if await self._adopt(job):
             return
-        if job.entry.stage is Stage.SPLIT or await self._has_windows(job):
+        if job.entry.stage is Stage.SPLIT or _is_merged(job.entry):
             await self._merge(job)
             return
         await self._save(job, await self._collected(job))
@@ -376,7 +377,7 @@ class Batch:
                 # An earlier run submitted it, and the service has forgotten it, or its result, since.
                 logger.info("query %d is submitted again: %s", job.entry.number, error)
                 is_old = False
-                job.entry = attrs.evolve(job.entry, stage=Stage.PLANNED, request_id=None)
+                job.entry = structs.replace(job.entry, stage=Stage.PLANNED, request_id=None)
 
     async def _collect_once(self, job: _Job, query: Any, *, is_old: bool) -> Saved:
         known = job.entry.request_id if job.entry.stage in (Stage.SUBMITTED, Stage.SAVED) else None
@@ -459,11 +460,6 @@ class Batch:
         await self._save(job, await self._place.filled(order.target, merge))
         for window in windows:
             await self._parts.remove(window.path)
-
-    async def _has_windows(self, job: _Job) -> bool:
-        # One that was cut never has a request; it is not `split` while its file may come from another batch.
-        may_have = job.entry.stage in (Stage.PLANNED, Stage.SAVED) and job.entry.attempts == 0
-        return may_have and bool(await self._open_journal.entries(parent=job.entry.number))
 
     async def _save(self, job: _Job, saved: Saved) -> None:
         """Note what was written, then give it its name."""
@@ -700,6 +696,11 @@ class _Job:
 def _is_unreachable(error: AuroraError) -> bool:
     # A gateway that answers for a service which is down is no service either.
     return isinstance(error, ConnectionFailed) or (isinstance(error, ServerError) and error.status in _GATEWAY_STATUSES)
+
+
+def _is_merged(entry: Entry) -> bool:
+    # One that was cut never has a request; it is not `split` while its file may come from another batch.
+    return entry.is_cut and entry.stage in (Stage.PLANNED, Stage.SAVED) and entry.attempts == 0
 
 
 def _staged(entry: Entry, format: Format) -> str:

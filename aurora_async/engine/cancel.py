@@ -19,10 +19,14 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 32
 # A POST that we gave up on may still be on its way when its cancellation arrives.
 _ASK_AGAIN_S = 1.0
+_REMEMBERED = 10_000
 
 
 class Canceller:
     """Cancels requests, a bounded number at once, each within `cancel_s` of its turn.
+
+    One that is over is not cancelled again: the client that closes and the task that waited may both ask for it, in
+    any order, and to AuroraX a second DELETE means the result.
 
     A service that answers none for as long is not waited for any further: the rest goes on there, and the log says how
     many. The task group is borrowed; its cancellation does not stop what has begun here.
@@ -32,6 +36,7 @@ class Canceller:
         self._workers = Workers(tasks, self._cancel, "cancel requests", most=_AT_ONCE)
         self._cancel_s = cancel_s
         self._pending: dict[RequestId, anyio.Event] = {}
+        self._cancelled: dict[RequestId, None] = {}
         self._given_up = 0
         self._answered_at = 0.0
 
@@ -39,9 +44,13 @@ class Canceller:
         """Begin to cancel a request; `sure` is False when the service may not have heard of it yet."""
         if request_id in self._pending:
             return self._pending[request_id]
+        ended = anyio.Event()
+        if request_id in self._cancelled:
+            ended.set()
+            return ended
         if not self._pending:
             self._answered_at = anyio.current_time()
-        ended = self._pending[request_id] = anyio.Event()
+        self._pending[request_id] = ended
         self._workers.put((service, request_id, sure))
         return ended
 
@@ -66,7 +75,11 @@ class Canceller:
             if not known and not sure:
                 await anyio.sleep(_ASK_AGAIN_S)
                 known = await self._ask(service, request_id)
-            if not known:
+            if known:
+                self._cancelled[request_id] = None
+                if len(self._cancelled) > _REMEMBERED:
+                    del self._cancelled[next(iter(self._cancelled))]
+            else:
                 logger.info("request %s was not cancelled: the service does not know it", request_id)
         except TimeoutError:
             logger.warning("request %s: no answer to its cancellation within %g s", request_id, self._cancel_s)

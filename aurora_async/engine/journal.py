@@ -12,15 +12,16 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from enum import Enum
-from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
 import attrs
+import msgspec
+from msgspec.structs import replace
 
 from aurora_async.database import Database
 from aurora_async.engine.protocol import RequestId
@@ -107,8 +108,8 @@ class Planned:
     windows: tuple[Planned, ...] = ()
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class Entry:
+# A struct, because each change makes a new one: its `replace` takes a tenth of the time of `attrs.evolve`.
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One query of a batch, as the journal has it."""
 
     number: int
@@ -134,12 +135,14 @@ class Entry:
     error: str | None = None
     changed_us: int = 0
     """Microseconds since 1970 at the last change."""
+    is_cut: bool = False
+    """Whether it has windows: they come with it, or never."""
 
 
-_COLUMNS = tuple(field.name for field in attrs.fields(Entry))
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM entries"
-_FACTS = "SELECT name, value FROM facts"
+_COLUMNS = Entry.__struct_fields__[:-1]
 _HAS_WINDOWS = "EXISTS (SELECT 1 FROM entries AS w WHERE w.parent = entries.number)"
+_SELECT = f"SELECT {', '.join(_COLUMNS)}, {_HAS_WINDOWS} FROM entries"
+_FACTS = "SELECT name, value FROM facts"
 _IS_WANTED = "(parent IS NULL OR (SELECT p.stage FROM entries AS p WHERE p.number = entries.parent) = 'split')"
 _INSERT = (
     "INSERT OR IGNORE INTO entries (number, key, kind, query, path, parent, stage, changed_us) "
@@ -153,6 +156,15 @@ _IS_UNDER_WAY = f"EXISTS (SELECT 1 FROM entries AS w WHERE w.parent = entries.nu
 _IS_TO_DO = f"{_IS_OPEN} AND CASE stage WHEN 'split' THEN NOT {_IS_UNDER_WAY} ELSE {_IS_WANTED} END"
 _FREE = f"{_SELECT} WHERE owner IS NULL AND {_IS_TO_DO} ORDER BY number LIMIT ?"
 _LEFT_BEHIND = f"{_SELECT} WHERE owner IS NOT NULL AND owner != ? AND lease_us < ? AND {_IS_TO_DO}"
+_OURS = "changed_us = ? WHERE number = ? AND owner = ?"
+_LET_GO = "owner = NULL, lease_us = NULL"
+# What is NULL is said here: as a value it would cost more than all the others.
+_INTEND = f"UPDATE entries SET stage = 'intended', request_id = ?, attempts = ?, error = NULL, {_OURS}"
+_SUBMITTED = f"UPDATE entries SET stage = 'submitted', request_id = ?, {_OURS}"
+_SAVED = f"UPDATE entries SET stage = 'saved', bytes = ?, records = ?, sha256 = ?, seconds = ?, error = NULL, {_OURS}"
+_DONE = f"UPDATE entries SET stage = 'done', error = NULL, {_LET_GO}, {_OURS}"
+_FAILED = f"UPDATE entries SET stage = 'failed', error = ?, {_LET_GO}, {_OURS}"
+_RELEASE = f"UPDATE entries SET stage = ?, error = NULL, {_LET_GO}, {_OURS}"
 # Next to nothing beside a search; with hundreds under way, many more changes then share the disk's one answer.
 _GATHER_S = 0.01
 
@@ -164,7 +176,8 @@ class LeaseLost(AuroraError):
 class Journal:
     """The journal of one batch, open for writing in an event loop.
 
-    Each method returns when the change is on the disk; changes made at the same time share one commit. Several
+    Each method returns when the change is on the disk; changes made at the same time share one commit. Where a thousand
+    are under way, one costs some 10 µs of CPU: 4 in the writer, 2.5 for asyncio's waking of its task. Several
     processes may have it open: an entry is worked on, and changed, by whoever holds its lease, for as long as it is
     renewed. What a process held that has died is free at once on the same machine, and after `lease_s` elsewhere.
     """
@@ -233,7 +246,7 @@ class Journal:
         def change(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
             for (owner,) in db.execute("SELECT DISTINCT owner FROM entries WHERE owner IS NOT NULL").fetchall():
                 if owner != self.owner and is_gone(owner):
-                    db.execute("UPDATE entries SET owner = NULL, lease_us = NULL WHERE owner = ?", (owner,))
+                    db.execute(f"UPDATE entries SET {_LET_GO} WHERE owner = ?", (owner,))
             left_behind = db.execute(_LEFT_BEHIND, (self.owner, now)).fetchall()
             rows = sorted(left_behind + db.execute(_FREE, (most,)).fetchall(), key=_number)[:most]
             db.executemany(
@@ -260,50 +273,59 @@ class Journal:
 
     async def let_go(self) -> None:
         """Let others, or a later run, have all that is ours."""
-        await self._run("UPDATE entries SET owner = NULL, lease_us = NULL WHERE owner = ?", self.owner)
+        await self._run(f"UPDATE entries SET {_LET_GO} WHERE owner = ?", self.owner)
 
     async def release(self, entry: Entry, stage: Stage | None = None) -> None:
         """Let others, or a later run, go on from where it is, or from `stage`."""
-        await self._set(entry, stage or entry.stage, let_go=True, error=None)
+        fresh = replace(entry, stage=stage or entry.stage, changed_us=_now_us())
+        await self._note(_RELEASE, fresh, fresh.stage.value)
 
     async def park(self, reasons: Mapping[int, str]) -> None:
         """Let others, or a later run, go on with what is ours of these numbers, and note what stands in the way now."""
         now = _now_us()
         rows = [(reason, now, number, self.owner) for number, reason in reasons.items()]
-        sql = (
-            "UPDATE entries SET owner = NULL, lease_us = NULL, error = ?, changed_us = ? WHERE number = ? AND owner = ?"
-        )
+        sql = f"UPDATE entries SET error = ?, {_LET_GO}, {_OURS}"
         await self._apply(lambda db: db.executemany(sql, rows))
 
-    async def intend(self, entry: Entry, request_id: RequestId | None) -> Entry:
+    def intend(self, entry: Entry, request_id: RequestId | None) -> Coroutine[Any, Any, Entry]:
         """Note the identifier under which a query is going to be submitted: before anything is sent."""
-        attempts = entry.attempts + 1
-        return await self._set(entry, Stage.INTENDED, request_id=request_id, attempts=attempts, error=None)
-
-    async def submitted(self, entry: Entry, request_id: RequestId) -> Entry:
-        """Note that the service has it, under the identifier that it uses."""
-        return await self._set(entry, Stage.SUBMITTED, request_id=request_id)
-
-    async def saved(self, entry: Entry, *, bytes: int, records: int, sha256: str | None, seconds: float) -> Entry:
-        """Note what its file holds, before that gets its name."""
-        return await self._set(
-            entry, Stage.SAVED, bytes=bytes, records=records, sha256=sha256, seconds=seconds, error=None
+        now, attempts = _now_us(), entry.attempts + 1
+        fresh = replace(
+            entry, stage=Stage.INTENDED, request_id=request_id, attempts=attempts, error=None, changed_us=now
         )
+        return self._note(_INTEND, fresh, request_id, attempts)
+
+    def submitted(self, entry: Entry, request_id: RequestId) -> Coroutine[Any, Any, Entry]:
+        """Note that the service has it, under the identifier that it uses."""
+        fresh = replace(entry, stage=Stage.SUBMITTED, request_id=request_id, changed_us=_now_us())
+        return self._note(_SUBMITTED, fresh, request_id)
+
+    def saved(
+        self, entry: Entry, *, bytes: int, records: int, sha256: str | None, seconds: float
+    ) -> Coroutine[Any, Any, Entry]:
+        """Note what its file holds, before that gets its name."""
+        fresh = replace(
+            entry, stage=Stage.SAVED, bytes=bytes, records=records, sha256=sha256, seconds=seconds, error=None,
+            changed_us=_now_us(),
+        )  # fmt: skip
+        return self._note(_SAVED, fresh, bytes, records, sha256, seconds)
 
     async def done(self, entry: Entry) -> Entry:
         """Note that its file is there: also when the query was cancelled after that had been saved."""
+        fresh = replace(entry, stage=Stage.DONE, error=None, changed_us=_now_us())
         try:
-            return await self._set(entry, Stage.DONE, let_go=True, error=None)
+            return await self._note(_DONE, fresh)
         except LeaseLost:
             sql = "UPDATE entries SET stage = ?, changed_us = ? WHERE number = ? AND stage = ? AND sha256 = ?"
-            values = (Stage.DONE.value, _now_us(), entry.number, Stage.CANCELLED.value, entry.sha256)
+            values = (Stage.DONE.value, fresh.changed_us, entry.number, Stage.CANCELLED.value, entry.sha256)
             if await self._run(sql, *values) == 0:
                 raise
-            return attrs.evolve(entry, stage=Stage.DONE, error=None)
+            return fresh
 
-    async def failed(self, entry: Entry, error: str) -> Entry:
+    def failed(self, entry: Entry, error: str) -> Coroutine[Any, Any, Entry]:
         """Note why there is none."""
-        return await self._set(entry, Stage.FAILED, let_go=True, error=error)
+        fresh = replace(entry, stage=Stage.FAILED, error=error, changed_us=_now_us())
+        return self._note(_FAILED, fresh, error)
 
     async def lost(self, entry: Entry) -> Entry:
         """Note that a file which was there is not any more: its result is to be fetched once more.
@@ -335,7 +357,7 @@ class Journal:
         wanted = [stage.value for stage in stages]
         sql = (
             f"UPDATE entries SET stage = CASE WHEN {_HAS_WINDOWS} THEN ? ELSE ? END, request_id = NULL, error = NULL, "
-            f"owner = NULL, lease_us = NULL, changed_us = ? WHERE stage IN ({_marks(wanted)})"
+            f"{_LET_GO}, changed_us = ? WHERE stage IN ({_marks(wanted)})"
         )
         values = (Stage.SPLIT.value, Stage.PLANNED.value, _now_us(), *wanted)
 
@@ -362,24 +384,22 @@ class Journal:
                 f"{_SELECT} WHERE stage IN ({_marks(at_work)}) AND request_id IS NOT NULL ORDER BY number", at_work
             ).fetchall()
             db.execute(
-                f"UPDATE entries SET stage = ?, owner = NULL, lease_us = NULL, changed_us = ? WHERE {_IS_OPEN}",
+                f"UPDATE entries SET stage = ?, {_LET_GO}, changed_us = ? WHERE {_IS_OPEN}",
                 (Stage.CANCELLED.value, _now_us()),
             )
             return rows
 
         return [_entry(row) for row in await self._apply(change)]
 
-    async def _set(self, entry: Entry, stage: Stage, *, let_go: bool = False, **changes: Any) -> Entry:
-        """Change an entry that is ours, and with `let_go` is not any more then."""
-        changes["changed_us"] = _now_us()
-        sql = _update(let_go, tuple(changes))
+    async def _note(self, sql: str, fresh: Entry, *values: object) -> Entry:
+        """Write down what an entry that is ours has become."""
         try:
-            is_ours = await self._database.update(sql, (stage.value, *changes.values(), entry.number, self.owner))
+            is_ours = await self._database.update(sql, (*values, fresh.changed_us, fresh.number, self.owner))
         except sqlite3.Error as error:
             raise _not_writable(self._database.path, error) from error
         if not is_ours:
-            raise LeaseLost(f"another process works on query {entry.number} of the batch now")
-        return _changed(entry, stage=stage, **changes)
+            raise LeaseLost(f"another process works on query {fresh.number} of the batch now")
+        return fresh
 
     async def _apply(self, change: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         try:
@@ -505,23 +525,6 @@ def _facts(connection: sqlite3.Connection) -> dict[str, Any]:
     return {name: json.loads(value) for name, value in connection.execute(_FACTS)}
 
 
-@cache
-def _update(let_go: bool, names: tuple[str, ...]) -> str:
-    sets = ", ".join(f"{name} = ?" for name in ("stage", *names))
-    free = ", owner = NULL, lease_us = NULL" if let_go else ""
-    return f"UPDATE entries SET {sets}{free} WHERE number = ? AND owner = ?"
-
-
-def _changed(entry: Entry, **changes: Any) -> Entry:
-    """Do what `attrs.evolve` does, in an eighth of its time, which is more than all else a change costs the loop.
-
-    `Entry` has no slots for its sake.
-    """
-    fresh = object.__new__(Entry)
-    fresh.__dict__.update(entry.__dict__, **changes)
-    return fresh
-
-
 def _run(db: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> int:
     return db.execute(sql, values).rowcount
 
@@ -530,8 +533,10 @@ _number = itemgetter(0)
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    values = dict(zip(_COLUMNS, row, strict=True))
-    return Entry(**values | {"stage": Stage(values["stage"]), "query": json.loads(values["query"])})
+    *values, is_cut = row
+    fields = dict(zip(_COLUMNS, values, strict=True))
+    fields |= {"stage": Stage(fields["stage"]), "query": json.loads(fields["query"]), "is_cut": bool(is_cut)}
+    return Entry(**fields)
 
 
 def _marks(values: Iterable[object]) -> str:

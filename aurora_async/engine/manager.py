@@ -53,7 +53,7 @@ class Outcome(Generic[QueryT]):
     """What became of each file, where a request has many of them."""
     error: AuroraError | None = None
     seconds: float = 0.0
-    """From submission to the last byte."""
+    """From its acceptance by the service to the last byte; from when it was taken up, where that came to nothing."""
 
     @property
     def ok(self) -> bool:
@@ -265,7 +265,7 @@ class _State(Generic[QueryT]):
 
     async def _begin_one(self, taken: tuple[int, QueryT]) -> None:
         index, query = taken
-        started = anyio.current_time()
+        started = asyncio.get_running_loop().time()
         work = Work()
         try:
             rest = await self._begin(index, query, work)
@@ -279,7 +279,7 @@ class _State(Generic[QueryT]):
         if rest is None:
             self._end(index, query, work, started)
         elif isinstance(rest, Waiting):
-            rest.index, rest.started = index, started
+            rest.index = index
             rest.begin(self)
         else:
             self._tasks.start_soon(self._go_on, index, query, work, started, rest, name=f"query {index}")
@@ -299,7 +299,7 @@ class _State(Generic[QueryT]):
         elif isinstance(error, AuroraError):
             # The client that closes ends the run as well.
             if not isinstance(error, ClientClosed):
-                self._end(one.index, one.query, Work(one.request_id), one.started, error)
+                self._end(one.index, one.query, Work(one.request_id), one.since, error)
         else:
             self.error = error
             self.scope.cancel()
@@ -308,7 +308,7 @@ class _State(Generic[QueryT]):
         assert self._later is not None
         work = Work(one.request_id)
         rest = partial(self._later.finish, one.index, one.query, work, one)
-        await self._go_on(one.index, one.query, work, one.started, rest)
+        await self._go_on(one.index, one.query, work, one.since, rest)
 
     async def _go_on(self, index: int, query: QueryT, work: Work, started: float, rest: Rest) -> None:
         try:
@@ -329,7 +329,7 @@ class _State(Generic[QueryT]):
             saved=work.saved,
             files=work.files,
             error=error,
-            seconds=anyio.current_time() - started,
+            seconds=asyncio.get_running_loop().time() - started,
         )
         self.outcomes.append(outcome)
         self.news.set()

@@ -1,4 +1,4 @@
-"""Waiting for a request without a task: a third of a kilobyte each, where a task takes one and a half."""
+"""Waiting for a request without a task: a fifth of a kilobyte each, where a task takes one and a half."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Waiter(Protocol):
 class Waiting(Watch):
     """A request that was submitted just now, until its result is ready."""
 
-    __slots__ = ("deadline", "index", "query", "started", "status", "waiter")
+    __slots__ = ("deadline", "index", "query", "status", "waiter")
 
     waiter: Waiter
 
@@ -54,8 +54,7 @@ class Waiting(Watch):
         self.status: RequestStatus | None = None
         """What was last seen."""
         self.index = 0
-        self.started = 0.0
-        """Place among many, and loop time at which its query was taken up; for whoever waits for many."""
+        """Place among many, for whoever waits for them."""
 
     @property
     def until(self) -> float:

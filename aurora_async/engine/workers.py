@@ -58,7 +58,7 @@ class Workers(Generic[ItemT]):
     async def _run(self) -> None:
         try:
             is_needed = True
-            while is_needed:
+            while is_needed or self._items:  # put since they were told that it is over
                 while self._items:
                     await self._work(self._items.popleft())
                 if len(self._idle) == self._count - 1:

@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from aurora_async._zlib import fast_zlib
 from aurora_async.errors import IncompleteBody, MalformedAnswer
 
-__all__ = ["ACCEPT_ENCODING", "Decoder", "decoder_for"]
+__all__ = ["ACCEPT_ENCODING", "MOST_WHOLE_BYTES", "Decoder", "decoder_for"]
 
 ACCEPT_ENCODING = "gzip, deflate"
 
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE_BYTES = 1 << 20
+
+MOST_WHOLE_BYTES = 1 << 30
+"""What an answer that is read into memory may decompress to: a megabyte of gzip may hold a gigabyte of zeros."""
 
 
 def decoder_for(encoding: str | None, url: str) -> Decoder | None:
@@ -69,11 +72,18 @@ class Decoder:
         if self._started and not self._inflate.eof:
             raise IncompleteBody(self._url, None, f"its {self._encoding} data end in the middle")
 
-    def whole(self, data: bytes) -> bytes:
-        """Return all that `data`, the whole body, decompresses to."""
-        body = b"".join(self.feed(data))
+    def whole(self, data: bytes, most: int = MOST_WHOLE_BYTES) -> bytes:
+        """Return all that `data`, the whole body, decompresses to; `MalformedAnswer` where that is more than `most`."""
+        pieces: list[bytes] = []
+        left = most
+        for piece in self.feed(data):
+            left -= len(piece)
+            if left < 0:
+                reason = f"its {len(data)} bytes of {self._encoding} decompress to more than {most} bytes"
+                raise MalformedAnswer(self._url, "body", f"{reason}, which is no answer to be read into memory")
+            pieces.append(piece)
         self.finish()
-        return body
+        return b"".join(pieces)
 
     def _decompress(self, data: bytes | memoryview, most: int) -> bytes:
         try:

@@ -41,7 +41,12 @@ from aurora_async.errors import (
     Unavailable,
 )
 
-__all__ = ["FOREIGN_ERRORS", "http_error", "ours", "shown_url"]
+__all__ = ["FOREIGN_ERRORS", "SlowHead", "http_error", "ours", "shown_url"]
+
+
+class SlowHead(aiohttp.SocketTimeoutError):
+    """Of an answer something has come, and not its whole head."""
+
 
 FOREIGN_ERRORS: tuple[type[Exception], ...] = (
     aiohttp.ClientError,
@@ -108,6 +113,8 @@ def ours(error: Exception, method: str, url: str) -> AuroraError:
         case theirs.ConnectionTimeoutError():
             return ConnectTimeout(method, url, "no connection in time")
         # Connected, no whole answer.
+        case SlowHead():
+            return ReadTimeout(method, url, "an answer has begun, and its head was not whole in time")
         case theirs.ServerTimeoutError():
             return ReadTimeout(method, url, "nothing was heard in time")
         case theirs.ServerDisconnectedError():

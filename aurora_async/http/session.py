@@ -48,7 +48,7 @@ from aurora_async.http._body import Body, Pace, rest_of
 from aurora_async.http._decoding import ACCEPT_ENCODING, decoder_for
 from aurora_async.http._environment import Environment, basic_auth, read_environment
 from aurora_async.http._errors import FOREIGN_ERRORS, http_error, ours, shown_url
-from aurora_async.http._lane import Head, Line, Pool, Response, template
+from aurora_async.http._lane import Head, Line, Pool, Response, Whole, fields, template
 from aurora_async.http._protocol import BodyProtocol
 from aurora_async.http._sending import FileBody, Sending
 from aurora_async.http.limits import Gate, Host
@@ -74,7 +74,12 @@ _LEAST_SECRET = 6
 """Shorter ones are no credentials worth the name, and their letters are in every text."""
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _PERSONAL_HEADERS = frozenset({"x-aurorax-api-key", "x-api-key", "authorization", "cookie", "proxy-authorization"})
+_HEADERS_OF_ONE_ORIGIN = _PERSONAL_HEADERS | {"host"}
+_THREAD_FROM_BYTES = 1 << 16
+"""More compressed bytes than this may become so many that decompressing them would hold up the loop."""
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""What RFC 9110, 5.6.2, allows as a name."""
 
 
 @cache
@@ -89,7 +94,14 @@ def _checked(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if _CONTROL_CHARACTERS.search(name + value):
             raise InvalidInput(name, "holds a line break or another control character")  # The value may be a secret.
-    return dict(headers)
+    return dict(_named(headers))
+
+
+def _named(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name in headers:
+        if not _TOKEN.fullmatch(name):
+            raise InvalidInput("headers", f"{name!r} is not the name of a header")
+    return headers
 
 
 def _shown_bytes(body: bytes) -> str:
@@ -103,8 +115,18 @@ class Answer:
     method: str
     url: str = attrs.field(repr=lambda url: repr(shown_url(url)))
     status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
+    _headers: Mapping[str, str] | bytes = attrs.field(repr=False)
+    """As lines until somebody asks, which nearly nobody does."""
     body: bytes = attrs.field(repr=_shown_bytes)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Of the answer."""
+        if isinstance(self._headers, bytes):
+            found = fields(self._headers)
+            object.__setattr__(self, "_headers", found)
+            return found
+        return self._headers
 
     def json(self) -> Any:
         """Decode the body, whatever its Content-Type says."""
@@ -327,7 +349,7 @@ class Session:
                     sock.shutdown(socket.SHUT_RDWR)
             for pool in (control, bodies):
                 if pool is not None:
-                    await pool.client.close()
+                    await pool.close()
             pause_s = 0.0
             while any(sock.fileno() != -1 for sock in list(self._sockets)):
                 # The transports close in the loop's next turns; only a connection still being made takes longer.
@@ -377,8 +399,8 @@ class Session:
             target: A path below the base URL ("/api/v1/…"), or an absolute URL, which may lie anywhere.
             params: Go into the query, encoded here.
             body: Sent as `application/json` unless `headers` say otherwise; a `FileBody` is read while it is sent.
-            headers: Beside those of the origin, and before them; credentials among them stop at the first redirect
-                to another origin.
+            headers: Beside those of the origin, and before them; credentials among them, and a `Host`, stop at the
+                first redirect to another origin.
             repeat: Whether the request may reach the service twice; None: by its method.
             attempts: Most tries; None: as configured; 1: no retry.
             lane: `control`, the usual one; `body`, the pool for bodies, for an answer of many megabytes; `urgent`, past
@@ -403,7 +425,8 @@ class Session:
         while True:
             tries_left -= 1
             try:
-                return await self._whole(method, address, body, headers, lane, sending, anonymous)
+                found = await self._send(method, address, body, headers, lane, sending, anonymous, whole=True)
+                return found if isinstance(found, Answer) else await self._read(found)
             except AuroraError as error:
                 await self._pause(error, waits, method, repeat, tries_left)
 
@@ -436,6 +459,7 @@ class Session:
                 break
             except AuroraError as error:
                 await self._pause(error, waits, method, repeat, tries_left)
+        assert isinstance(reply, _Reply)
         try:
             yield Body(reply.response, reply.method, reply.address.text, self.config.timeouts, self._ours)
         finally:
@@ -487,17 +511,8 @@ class Session:
         logger.debug("%s; trying again in %.2f s", error, wait_s)
         await anyio.sleep(wait_s)
 
-    async def _whole(
-        self,
-        method: str,
-        address: Address,
-        body: bytes | FileBody | None,
-        headers: Mapping[str, str] | None,
-        lane: Lane,
-        sending: Callable[[], None] | None,
-        anonymous: bool,
-    ) -> Answer:
-        reply = await self._send(method, address, body, headers, lane, sending, anonymous)
+    async def _read(self, reply: _Reply) -> Answer:
+        """Read the rest of an answer."""
         response = reply.response
         content = response.content
         try:
@@ -512,7 +527,10 @@ class Session:
             reply.end()
         encoding = response.headers.get("Content-Encoding")
         if encoding is not None and (decoder := decoder_for(encoding, reply.address.shown)) is not None:
-            raw = decoder.whole(raw)
+            if len(raw) <= _THREAD_FROM_BYTES:
+                raw = decoder.whole(raw)
+            else:
+                raw = await anyio.to_thread.run_sync(decoder.whole, raw, abandon_on_cancel=True)
         return Answer(reply.method, reply.address.text, response.status, response.headers, raw)
 
     async def _send(
@@ -524,19 +542,25 @@ class Session:
         lane: Lane,
         sending: Callable[[], None] | None = None,
         anonymous: bool = False,
-    ) -> _Reply:
-        """Send once, through any redirects, up to the first byte of a body."""
+        *,
+        whole: bool = False,
+    ) -> _Reply | Answer:
+        """Send once, through any redirects, up to the first byte of a body; or to its last, see `_hop`."""
         for _ in range(_MOST_REDIRECTS + 1):
             key = address.origin
             used = self._added.get(key)
             try:
-                reply = await self._hop(method, address, body, headers, lane, sending, anonymous)
+                reply = await self._hop(method, address, body, headers, lane, sending, anonymous, whole)
             except Unauthorized as error:
                 own = _are_named(used, headers)  # the caller's own credentials were refused, not ours
                 if anonymous or own or not await self._renewed(key, used, error):
                     raise
-                reply = await self._hop(method, address, body, headers, lane, sending, anonymous)
-            if reply.response.status not in _REDIRECTS or "Location" not in reply.response.headers:
+                reply = await self._hop(method, address, body, headers, lane, sending, anonymous, whole)
+            if (
+                isinstance(reply, Answer)
+                or reply.response.status not in _REDIRECTS
+                or "Location" not in reply.response.headers
+            ):
                 return reply
             try:
                 after, address, body = _redirected(reply, body)
@@ -548,7 +572,7 @@ class Session:
                 raise MalformedAnswer(reply.address.shown, "Location", reason)
             logger.debug("%s %s redirects to %s", method, reply.address.shown, address.shown)
             if headers and (address.origin != key or address.is_signed):
-                headers = {name: value for name, value in headers.items() if name.lower() not in _PERSONAL_HEADERS}
+                headers = {name: text for name, text in headers.items() if name.lower() not in _HEADERS_OF_ONE_ORIGIN}
             method = after
         raise MalformedAnswer(address.shown, "Location", f"more than {_MOST_REDIRECTS} redirects")
 
@@ -561,8 +585,12 @@ class Session:
         lane: Lane,
         sending: Callable[[], None] | None,
         anonymous: bool,
-    ) -> _Reply:
-        """Send to one origin, within its limits; an error status raises."""
+        whole: bool,
+    ) -> _Reply | Answer:
+        """Send to one origin, within its limits; an error status raises.
+
+        With `whole` an answer that came in one piece is returned as such.
+        """
         pool = self._bodies if lane == "body" else self._control
         if pool is None:
             raise ClientClosed
@@ -578,14 +606,15 @@ class Session:
             with_body = body is not None or method in _BODY_METHODS
             head = origin.head(address, with_body=with_body, anonymous=anonymous)
             if extra:
-                head = head.with_extra(extra)
+                head = head.with_extra(_named(extra))
             if sending is not None:
                 sending()
-            response: aiohttp.ClientResponse | Response
+            response: aiohttp.ClientResponse | Response | Whole
             if isinstance(body, FileBody):
                 response = await self._upload(pool.client, method, address, body, head.headers, origin)
             elif not origin.proxy_options and pool.can_send(extra, body):
-                response = await pool.send(origin.template, head.request(method, address.target, body), method)
+                request = head.request(method, address.target, body)
+                response = await pool.send(origin.template, request, method, whole=whole)
             else:
                 response = await pool.client.request(
                     method,
@@ -601,6 +630,10 @@ class Session:
         except BaseException:
             gate.leave()
             raise
+        if isinstance(response, Whole):
+            gate.leave()
+            host.succeeded(gate, cuts)
+            return Answer(method, address.text, *response)
         reply = _Reply(method, address, response, gate, self._unread)
         if response.status < 400:
             host.succeeded(gate, cuts)

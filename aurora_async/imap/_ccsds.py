@@ -32,7 +32,7 @@ class PacketWalk:
     """Where in the body the next packet begins."""
     _cut_header: bytes = attrs.field(default=b"", init=False)
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         """Look at the next bytes.
 
         Raises:

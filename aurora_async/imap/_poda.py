@@ -31,7 +31,8 @@ from aurora_async.imap._pieces import Piece
 from aurora_async.imap.config import ImapConfig
 from aurora_async.imap.vocabulary import APIDS
 from aurora_async.times import TimeLike, TimeRange
-from aurora_async.transfer.sink import pump, refuse_other_length
+from aurora_async.transfer.download import fill
+from aurora_async.transfer.sink import Data, refuse_other_length
 
 __all__ = ["SYSTEMS", "LoginRefused", "PacketService", "Window", "all_of"]
 
@@ -165,12 +166,12 @@ class PacketService:
         async def use(apid: int, body: Body) -> None:
             walk = PacketWalk(shown_url(body.url), apid)
 
-            def checked(batch: bytes) -> tuple[bytes]:
-                walk.feed(batch)
-                return (batch,)
+            def checked(data: Data) -> tuple[Data]:
+                walk.feed(data)
+                return (data,)
 
             await piece.run(piece.start_over)
-            received = await pump(body.chunks(), piece, checked)
+            received = await fill(body, piece, checked)
             refuse_other_length(received, body.length, shown_url(body.url), piece.target)
             walk.finish()
 

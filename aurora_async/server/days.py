@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from aurora_async.server.data import station_of_identifier
-from aurora_async.server.sky.ephemeris import DayEphemeris, compute_day, load_day, save_day
+from aurora_async.server.sky.ephemeris import DayEphemeris, compute_day, load_day, load_points, save_day
 
 __all__ = ["DayCache"]
 
@@ -63,6 +67,21 @@ class DayCache:
             # The more complete file is there by now, so nobody misses this one.
             Path(self._path(identifier, day, _sides(kept))).unlink(missing_ok=True)
         return found
+
+    def points(
+        self, identifier: int, days: Sequence[date], names: Collection[str]
+    ) -> tuple[NDArray[np.bool_], dict[str, NDArray[np.float64]]] | None:
+        """Return the minutes with a record and the points of many days, as `load_points`; None unless all are in files.
+
+        A search of a year reads a thousand days, each once: that they do not stay in memory is no loss.
+        """
+        north, south = "nbtrace" in names, "sbtrace" in names
+        if is_cheap(identifier, north=north, south=south):
+            return None
+        wanted = "n" * north + "s" * south
+        return load_points(
+            [[self._path(identifier, day, sides) for sides in dict.fromkeys((wanted, "ns"))] for day in days], names
+        )
 
     def has(self, identifier: int, day: date, *, north: bool = True, south: bool = True) -> bool:
         """True when the day is there already, or made faster than read."""

@@ -44,8 +44,14 @@ WORTH_ANOTHER = 2000
 SHOW_LOGS_AFTER_S = 0.2
 """A task that takes longer has its log lines passed on while it runs; those of a shorter one come with its result."""
 
-# There is a process for each core: threads of a linear algebra library would only wait for one another.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_WORKER_ENVIRONMENT = {
+    # There is a process for each core: threads of a linear algebra library would only wait for one another.
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    # Arrays of some hundred kilobytes come and go by the thousand: to have the kernel hand out their memory anew each
+    # time takes as long as filling them, so glibc is told to keep it.
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 26),
+}
 
 _HEADER = struct.Struct("!I")
 
@@ -419,7 +425,7 @@ class _Process:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "aurora_async.server._worker", str(self._jobs.days_folder),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-                env={**_ONE_THREAD, **os.environ, "PYTHONPATH": path},
+                env={**_WORKER_ENVIRONMENT, **os.environ, "PYTHONPATH": path},
                 start_new_session=True,  # Ctrl-C is for the service, which ends its workers itself
             )  # fmt: skip
             assert self._process.stdout is not None

@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import repeat
 from operator import attrgetter
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -67,8 +68,11 @@ def columnar_decoder(record_type: type[Any]) -> Callable[[bytes], list[Any]]:
     def decode(text: bytes) -> list[Any]:
         try:
             records = quick(text)
+            if not records:
+                return records
             for get, set, step in slots:
-                exhaust(map(set, records, step(list(map(get, records)))))
+                if (values := step(list(map(get, records)))) is not None:
+                    exhaust(map(set, records, values))
             return records
         except msgspec.DecodeError:
             return plain(text)
@@ -90,6 +94,9 @@ class _Known(dict[bytes, Any]):
         return found
 
     def all_of(self, raws: list[Any]) -> Iterable[Any]:
+        first = bytes(raws[0])
+        if b"".join(raws) == first * len(raws):
+            return repeat(self[first], len(raws))
         return map(self.__getitem__, map(bytes, raws))
 
 
@@ -97,23 +104,28 @@ _MOST_KNOWN = 1000
 _raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def _compact(raws: Sequence[Any]) -> Iterable[bytes | None]:
-    """Return the texts of objects without white space, None for null."""
-    texts = [b"null" if raw is None else bytes(raw) for raw in raws]
-    joined = b"[%s]" % b",".join(texts)
-    compact = msgspec.json.format(joined, indent=-1)
-    if len(compact) != len(joined):
-        texts = list(map(bytes, _raws(compact)))
-    kinds = {text[:1] for text in texts}
-    if not kinds <= {b"{", b"n"}:
+def _compact(raws: list[Any]) -> Iterable[Any] | None:
+    """Return the texts of objects without white space, None for null; None in all if each stays as it is."""
+    lines = b"[\n%s]" % b",\n".join(raws)
+    compact = msgspec.json.format(lines, indent=-1)
+    is_compact = len(compact) == len(lines) - len(raws)
+    if is_compact and lines.count(b"\n{") == len(raws):
+        return None
+    texts = list(map(bytes, raws if is_compact else _raws(compact)))
+    if not {text[:1] for text in texts} <= {b"{", b"n"}:
         raise msgspec.ValidationError("Expected `object | null`")
-    return [None if text == b"null" else text for text in texts] if b"n" in kinds else texts
+    return [None if text == b"null" else text for text in texts]
+
+
+_NULL = msgspec.Raw(b"null")
 
 
 def _field(field: attrs.Attribute[Any], hint: Any) -> tuple[str, Any] | tuple[str, Any, Any]:
     default: Any = field.default
     if default is attrs.NOTHING:
         return field.name, _hint(hint)
+    if hint is msgspec.Raw:
+        return field.name, hint, _NULL
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         return field.name, _hint(hint), msgspec.field(default_factory=default.factory)
     return field.name, _hint(hint), default

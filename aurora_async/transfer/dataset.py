@@ -12,6 +12,7 @@ a crash leaves is found and replaced.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -121,14 +122,14 @@ async def append(
         files = []
         for number, (partition, pieces) in enumerate(sorted(split.pieces.items())):
             parquet = Parquet(body.url, table)
-            async with PartFile(staging / str(number), url=body.url, sha256=True) as part:
+            async with PartFile(staging / str(number), url=body.url, sha256=True, close=parquet.close) as part:
                 written = _parquet_of(gathered.fd, pieces, parquet)
                 while piece := await gathered.run(next, written, b""):
                     await part.write(piece)
                 await part.commit()
             path = Path(*partition, f"{stem}-{number}.parquet")
             files.append(DataFile(path, part.written_bytes, parquet.records, part.sha256 or ""))
-        await anyio.to_thread.run_sync(_ours, _take_names, folder, body.url, aside, stem, staging, files)
+        await _to_its_end(_ours, _take_names, folder, body.url, aside, stem, staging, files)
     return Appended(folder, stem, tuple(files), time.monotonic() - started)
 
 
@@ -242,6 +243,22 @@ async def _staging(folder: Path, aside: Path, stem: str, url: str) -> AsyncGener
     finally:
         with anyio.move_on_after(_CLEANUP_S, shield=True):
             await anyio.to_thread.run_sync(shutil.rmtree, staging, True, abandon_on_cancel=True)
+
+
+async def _to_its_end(work: Callable[..., None], *arguments: Any) -> None:
+    """Run in a thread what is not to be left in its middle: a cancellation goes on when that is done."""
+    cancelled: asyncio.CancelledError | None = None
+    # A task, because a cancelled thread hop would go on without anybody waiting for it.
+    thread = asyncio.ensure_future(anyio.to_thread.run_sync(work, *arguments))
+    with anyio.CancelScope(shield=True):
+        while not thread.done():
+            try:
+                await asyncio.wait([thread])
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    thread.result()
 
 
 def _make_staging(folder: Path, stem: str, staging: Path) -> None:

@@ -193,12 +193,22 @@ class PartFile:
     a disk that hangs longer is cleaned up by its thread when it comes back.
     """
 
-    def __init__(self, target: Path, *, url: str = "", sha256: bool = False, overwrite: bool = True) -> None:
+    def __init__(
+        self,
+        target: Path,
+        *,
+        url: str = "",
+        sha256: bool = False,
+        overwrite: bool = True,
+        close: Callable[[], object] | None = None,
+    ) -> None:
+        """Prepare; `close` is called in a thread when the block is left, for what has threads of its own."""
         self.target = Path(target)
         self.written_bytes = 0
         self._behind_bytes = 0
         self._url = url
         self._overwrite = overwrite
+        self._close_other = close
         self._digest = hashlib.sha256() if sha256 else None
         # The beginning of the name tells people whose it is; a whole one could be too long with its suffix.
         self._path = self.target.with_name(f".{self.target.name[:50]}.{secrets.token_hex(8)}.part")
@@ -396,6 +406,8 @@ class PartFile:
                 with contextlib.suppress(OSError):
                     self._path.unlink(missing_ok=True)
                 self._exists = False
+        if self._close_other is not None:
+            self._close_other()
 
 
 def _refuse_target(target: Path, url: str, overwrite: bool) -> None:

@@ -279,13 +279,15 @@ def test_the_client_sends_nothing_else(recorded: list[Exchange]) -> None:
 def test_a_deviation_is_needed(recorded: list[Exchange], deviation: Deviation) -> None:
     """One that is not is a hole in the description through which a mistake can slip."""
     strict = Judge("request", without=deviation)
-    assert any(strict.problems(exchange) for exchange in recorded)
+    by_length = sorted(recorded, key=lambda exchange: len(str(exchange.body)))  # most show in the short ones
+    assert any(strict.problems(exchange) for exchange in by_length)
 
 
 def test_a_misspelt_key_is_found(recorded: list[Exchange]) -> None:
     """Of every body and of every query: a check that has never caught anything proves nothing."""
     tried = 0
-    for exchange in recorded:
+    # The same question asked by another verb says nothing new.
+    for exchange in {(JUDGE.operation_of(one), str(one.body), str(one.query)): one for one in recorded}.values():
         wrong = [attrs.evolve(exchange, body=body) for body in misnamed(exchange.body)]
         wrong += [attrs.evolve(exchange, query=[(f"{key}_", text)]) for key, text in exchange.query]
         for one in wrong:

@@ -84,6 +84,12 @@ def test_a_byte_order_mark_is_no_error(shell: Shell, here: Here, local_url: str,
             2,
             "'swarm' is not a number; to look up by names: aurora-async sources find PROGRAM PLATFORM INSTRUMENT_TYPE",
         ),
+        (
+            "sources get swarma --base-url http://127.0.0.1:9",
+            2,
+            "'swarma' is not a number; to look up by names: aurora-async sources find PROGRAM PLATFORM INSTRUMENT_TYPE "
+            "--base-url http://127.0.0.1:9",
+        ),
         ("data-products search q.json --deadline 0", 2, "Invalid value for '--deadline'"),
         ("data-products search q.json --deadline nan", 2, "deadline_s: nan is not a positive number"),
         ("data-products search q.json --base-url nonsense", 2, "base_url: 'nonsense' is not an absolute"),

@@ -66,11 +66,11 @@ def test_half_a_key_is_refused(text: str) -> None:
         (None, "faults.toml: cannot be read: No such file or directory"),
     ],
 )
-def test_what_is_wrong_with_a_file_of_faults_is_one_line(shell: Any, text: str | None, said: str) -> None:
+def test_what_is_wrong_with_a_file_of_faults_is_one_line(shell: Any, here: Any, text: str | None, said: str) -> None:
     """With the file and the place in it; nothing is started."""
     if text is not None:
         (shell.folder / "faults.toml").write_text(text)
-    ran = shell.run("serve", "--port", "0", "--faults", "faults.toml")
+    ran = here("serve", "--port", "0", "--faults", "faults.toml")
     assert (ran.code, ran.stdout) == (2, b"")
     assert ran.error.startswith(said)
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 import pytest
@@ -14,6 +15,7 @@ from support.scripted import Scripted, a_query, client_of, error, hang_up, times
 
 from aurora_async import AuroraX, Request
 from aurora_async.config import Timeouts
+from aurora_async.engine.cancel import Canceller
 from aurora_async.errors import (
     AuroraError,
     ClientClosed,
@@ -112,6 +114,24 @@ async def test_the_last_of_several_who_wait_cancels(scripted: Scripted) -> None:
         assert scripted.cancelled == []
         scripted.takes_s = 0
         assert len(await other) == 3
+
+
+async def test_who_comes_late_cancels_nothing_again() -> None:
+    """The client that closes and the task that waited both clean up, and a second DELETE would delete the result."""
+    told: list[str] = []
+
+    class Known:
+        async def cancel(self, request_id: str) -> bool:
+            told.append(request_id)
+            return request_id == "known"
+
+    service: Any = Known()
+    async with anyio.create_task_group() as tasks:
+        canceller = Canceller(tasks, 5.0)
+        for request_id in ("known", "unknown", "known", "unknown"):
+            await canceller.start(service, request_id).wait()
+        tasks.cancel_scope.cancel()
+    assert told == ["known", "unknown", "unknown"]
 
 
 async def test_hundreds_are_cancelled_and_not_by_hundreds_of_connections(scripted: Scripted) -> None:

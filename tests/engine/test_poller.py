@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from support.simulated import simulated
 
 from aurora_async.config import Polling
+from aurora_async.engine import poller as poller_module
 from aurora_async.engine.poller import History, Poller, Schedule, Watch, _Family, _Timetable
 from aurora_async.engine.protocol import Output, Phase, RequestStatus
 from aurora_async.errors import ClientClosed, NotFound, Unavailable
@@ -190,6 +191,25 @@ async def test_many_requests_share_one_timer_and_no_task() -> None:
         poller.close()
         ended = await asyncio.gather(*waits, return_exceptions=True)
     assert {type(error) for error in ended} == {ClientClosed}
+
+
+async def test_looks_are_made_by_a_few_tasks_that_end_with_the_last_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They rest in between, also for longer than a look may take, and a client that waits for nothing has none."""
+    monkeypatch.setattr(poller_module, "_LONGEST_LOOK_S", 0.01)
+    monkeypatch.setattr(poller_module, "_DEADLINE_STEP_S", 0.01)
+    polling = Polling(floor_s=0.05, ceiling_s=0.05)
+    async with anyio.create_task_group() as tasks:
+        service, poller = Timed(), Poller(tasks, polling, at_once=3)
+        waits = [asyncio.create_task(wait_for(poller, service, f"0.25/{number}")) for number in range(20)]
+        seen: set[asyncio.Task[Any]] = set()
+        while not all(wait.done() for wait in waits):
+            seen.update(task for task in asyncio.all_tasks() if task.get_name() == "poller")
+            await asyncio.sleep(0.001)
+        assert len(seen) == 3
+        async with asyncio.timeout(1):
+            await asyncio.wait(seen)
+        assert {(await wait).phase for wait in waits} == {Phase.READY}
+        assert (await wait_for(poller, service, "0/again")).phase is Phase.READY
 
 
 async def test_the_first_to_finish_makes_the_forecast_for_the_rest() -> None:

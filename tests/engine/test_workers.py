@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+from unittest import mock
 
 import anyio
 from hypothesis import given, settings
@@ -59,3 +61,24 @@ async def test_a_busy_worker_keeps_the_others_for_what_comes() -> None:
             await asyncio.sleep(0)
         release.set()
     assert len(used) == 2
+
+
+async def test_bursts_start_no_more_tasks_than_there_are_pieces() -> None:
+    """Those who are about to end when more comes do it themselves; each starting another one would never stop."""
+    started = 0
+
+    async def work(item: int) -> None: ...
+
+    async with anyio.create_task_group() as tasks:
+
+        def start(*work: Any, name: str) -> None:
+            nonlocal started
+            started += 1
+            tasks.start_soon(*work, name=name)
+
+        workers = Workers(mock.Mock(start_soon=start), work, "test")
+        for _ in range(50):
+            for item in range(8):
+                workers.put(item)
+            await asyncio.sleep(0)
+    assert started <= 50 * 8

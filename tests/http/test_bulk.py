@@ -397,7 +397,7 @@ def test_over_tls_it_is_the_same(run: Callable[..., None], tls: tuple[ssl.SSLCon
 
     began = time.monotonic()
     run(main())
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 25  # a farewell that is waited for takes TLS 30 seconds
 
 
 @pytest.mark.parametrize("way", FAST)

@@ -68,6 +68,15 @@ def test_a_bomb_is_met_in_pieces() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_what_is_read_into_memory_has_an_end(form: str) -> None:
+    """A bomb in the place of a status must not take the process down; the answer just short of the limit is read."""
+    encoding, packed = compress(form, bytes(5_000_000))
+    assert len(Decoder(encoding, "u").whole(packed, 5_000_000)) == 5_000_000
+    with pytest.raises(MalformedAnswer, match=f"{encoding} decompress to more than 4999999 bytes"):
+        Decoder(encoding, "u").whole(packed, 4_999_999)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_broken_data_are_an_error_of_ours(form: str) -> None:
     """Not zlib's."""
     encoding, packed = compress(form, bytes(range(256)) * 10)

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -225,7 +226,7 @@ async def test_a_full_disk_is_said_as_such(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("steps", [*range(0, 40, 4), 60, 100])
 async def test_a_cancelled_download_leaves_nothing(tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whenever it comes: the file is whole, or there is none."""
+    """Whenever it comes: the file is whole, or there is none; nor does a thread go on."""
     monkeypatch.setattr(parquet_module, "_ROW_GROUP_BYTES", 50_000)
     monkeypatch.setattr(parquet_module, "_BLOCK_BYTES", 10_000)
     target = tmp_path / "file"
@@ -237,6 +238,7 @@ async def test_a_cancelled_download_leaves_nothing(tmp_path: Path, steps: int, m
     with contextlib.suppress(asyncio.CancelledError):
         await task
     assert [path.name for path in tmp_path.iterdir()] in ([], ["file"])
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("parquet")]
     if target.exists():
         assert pq.read_table(target).num_rows == 1000
 

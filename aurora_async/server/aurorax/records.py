@@ -6,8 +6,10 @@ built here alone. Records of one answer share their data source dicts: read them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 
 import attrs
@@ -73,7 +75,27 @@ def timestamp_from_s(seconds: int) -> str:
 
 def timestamps_from_s(seconds: ArrayLike) -> list[str]:
     """Write many times at once, integer seconds since 1970, as `YYYY-MM-DDTHH:MM:SS`."""
-    return list(np.datetime_as_string(np.asarray(seconds, dtype=np.int64).astype("M8[s]")).tolist())
+    return list(_timestamps(seconds).astype("U19").tolist())
+
+
+def _timestamps(seconds: ArrayLike) -> NDArray[np.bytes_]:
+    # Put together from tables: dates, hours with minutes, and seconds are few, and NumPy takes ten times as long.
+    minutes, second = np.divmod(np.asarray(seconds, dtype=np.int64), 60)
+    days, minute = np.divmod(minutes, 1440)
+    dates, date = np.unique(days, return_inverse=True)
+    written = np.empty((len(days), 19), dtype=np.uint8)
+    written[:, :11] = _letters([f"{day}T" for day in dates.astype("M8[D]").tolist()], 11)[date]
+    written[:, 11:16] = _CLOCK[minute]
+    written[:, 16:] = _SECONDS[second]
+    return written.view("S19").ravel()
+
+
+def _letters(texts: Sequence[str], width: int) -> NDArray[np.uint8]:
+    return np.array(texts, dtype=f"S{width}").view(np.uint8).reshape(-1, width)
+
+
+_CLOCK = _letters([f"{minute // 60:02}:{minute % 60:02}" for minute in range(1440)], 5)
+_SECONDS = _letters([f":{second:02}" for second in range(60)], 3)
 
 
 def check_level(text: str | None, field: str = "data_source_record_format") -> str:
@@ -276,52 +298,54 @@ class ConjunctionRecords:
         }
 
 
-class _EventLine(msgspec.Struct, gc=False):
-    conjunction_type: str
-    e1_source: msgspec.Raw
-    e2_source: msgspec.Raw
-    start: str
-    end: str
-    min_distance: float
-    max_distance: float
-    generated_e1_ephemeris_query: None = None
-    generated_e2_ephemeris_query: None = None
-
-
-class _ConjunctionLine(msgspec.Struct, gc=False):
-    conjunction_type: str
-    start: str
-    end: str
-    data_sources: tuple[msgspec.Raw, ...]
-    min_distance: float
-    max_distance: float
-    closest_epoch: str
-    farthest_epoch: str
-    events: list[_EventLine]
-
-
 def conjunction_lines(
-    found: Search, conjunction_type: str, sources: Mapping[int, Mapping[str, Any]]
-) -> Iterator[bytes]:
+    found: Search, conjunction_type: str, sources: Mapping[int, Mapping[str, Any]], *, between: bytes = b",\n"
+) -> Iterator[tuple[int, bytes]]:
     """Yield what a search found as encoded records of the default level, without generated queries.
 
-    As those of `ConjunctionRecords` (but for the last digit of a distance, perhaps), and several times as fast.
+    As those of `ConjunctionRecords` (but for the last digit of a distance, perhaps), and many times as fast: some
+    thousand records at a time, how many they are and their text, put together from columns of texts.
     """
     encode = msgspec.json.Encoder().encode
-    encoded = {identifier: msgspec.Raw(encode(source_record(source))) for identifier, source in sources.items()}
+    kind = encode(conjunction_type)
+    encoded = {identifier: encode(source_record(source)) for identifier, source in sources.items()}
+
+    @functools.cache
+    def named(identifiers: tuple[int, ...]) -> list[bytes]:
+        """Return what records of these sources have between their times and distances."""
+        names = [encoded[identifier] for identifier in identifiers]
+        lists = b'","data_sources":[%b],"min_distance":' % b",".join(names)
+        events = [
+            b'{"conjunction_type":%b,"e1_source":%b,"e2_source":%b,"start":"' % (kind, names[one], names[other])
+            for one, other in found.pairs
+        ]
+        return [lists, *events]
+
+    begin = repeat(b'{"conjunction_type":%b,"start":"' % kind)
+    to_end = repeat(b'","end":"')
+    to_low, to_high = repeat(b'","min_distance":'), repeat(b',"max_distance":')
+    to_closest, to_farthest = repeat(b',"closest_epoch":"'), repeat(b'","farthest_epoch":"')
+    to_events, to_next = repeat(b'","events":['), repeat(b",")
+    to_queries = repeat(b',"generated_e1_ephemeris_query":null,"generated_e2_ephemeris_query":null}')
+
+    def numbers(km: NDArray[np.float64]) -> list[bytes]:
+        return encode(np.round(km, _DISTANCE_DIGITS).tolist())[1:-1].split(b",")
+
     for some in found.slices():
-        times = map(timestamps_from_s, (some.start, some.end, some.closest, some.farthest))
-        distances = (some.low_km, some.high_km, some.pair_low_km, some.pair_high_km)
-        rounded = (np.round(km, _DISTANCE_DIGITS).tolist() for km in distances)
-        for identifiers, start, end, closest, farthest, low, high, lows, highs in zip(
-            some.identifiers, *times, *rounded, strict=True
-        ):
-            names = tuple([encoded[identifier] for identifier in identifiers])
-            events = [
-                _EventLine(conjunction_type, names[one], names[other], start, end, pair_low, pair_high)
-                for (one, other), pair_low, pair_high in zip(found.pairs, lows, highs, strict=True)
-            ]
-            yield encode(_ConjunctionLine(conjunction_type, start, end, names, low, high, closest, farthest, events))
+        start, end, closest, farthest = (
+            _timestamps(times).tolist() for times in (some.start, some.end, some.closest, some.farthest)
+        )
+        lists, *events = zip(*map(named, some.identifiers), strict=True)
+        to_next_record = [b"]}" + between] * (len(start) - 1) + [b"]}"]
+        columns: list[Iterable[bytes]] = [
+            begin, start, to_end, end, lists, numbers(some.low_km), to_high, numbers(some.high_km),
+            to_closest, closest, to_farthest, farthest, to_events,
+        ]  # fmt: skip
+        for index, event in enumerate(events):
+            low, high = numbers(some.pair_low_km[:, index]), numbers(some.pair_high_km[:, index])
+            columns += [to_next] * (index > 0)
+            columns += [event, start, to_end, end, to_low, low, to_high, high, to_queries]
+        yield len(start), b"".join(chain.from_iterable(zip(*columns, to_next_record, strict=False)))
 
 
 # Parts of records ---------------------------------------------------------------------------------------------------

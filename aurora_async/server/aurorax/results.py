@@ -6,8 +6,7 @@ Works through the file record by record, so that memory does not grow with the r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -84,25 +83,24 @@ def _seconds(text: str) -> int:
     return int(parse_wire(text).timestamp())
 
 
-def reformatted(path: Path, expand: Expander, project: Projector) -> Iterator[bytes]:
+def reformatted(file: BinaryIO, expand: Expander, project: Projector) -> Iterator[bytes]:
     """Yield the answer in chunks: every record of a result file, expanded, then cut to what was asked for."""
     encode = msgspec.json.Encoder().encode
     decode = msgspec.json.Decoder().decode
     lines: list[bytes] = []
     gathered = 0
     before = b'{"result":['
-    with path.open("rb") as file:
-        next(file)  # the opening
-        for stored in file:
-            text = stored.rstrip(b",\n")
-            if not text.startswith(b"{"):
-                break  # the closing, or the blank line that an empty result has before it
-            line = encode(project(expand(decode(text))))
-            lines.append(line)
-            gathered += len(line)
-            if gathered > _CHUNK_BYTES:
-                yield before + b",\n".join(lines)
-                before = b",\n"
-                lines.clear()
-                gathered = 0
+    next(file)  # the opening
+    for stored in file:
+        text = stored.rstrip(b",\n")
+        if not text.startswith(b"{"):
+            break  # the closing, or the blank line that an empty result has before it
+        line = encode(project(expand(decode(text))))
+        lines.append(line)
+        gathered += len(line)
+        if gathered > _CHUNK_BYTES:
+            yield before + b",\n".join(lines)
+            before = b",\n"
+            lines.clear()
+            gathered = 0
     yield (before if lines or before != b",\n" else b"") + b",\n".join(lines) + b"]}"

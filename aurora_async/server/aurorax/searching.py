@@ -266,10 +266,9 @@ class SearchTask:
             _log(context, *conjunction_found_lines(search.counters, tuple(self.blocks.values())))
         _log(context, *conjunction_end_lines(0, 0, 0)[:1])
         for kind, search in found.items():
-            for number, line in enumerate(conjunction_lines(search, kind, self.sources)):
-                writer.add(line)
-                if number % _RECORDS_BETWEEN_CHECKPOINTS == 0:
-                    context.checkpoint()
+            for count, lines in conjunction_lines(search, kind, self.sources, between=_BETWEEN):
+                writer.add(lines, count)
+                context.checkpoint()
 
     def _tracks(
         self,
@@ -298,7 +297,8 @@ class SearchTask:
                 )
                 for kind, (minutes, points) in parts.items():
                     if len(minutes):
-                        there |= stretch.days_of(minutes)
+                        if not there.all():
+                            there |= stretch.days_of(minutes)
                         found[name][kind].append(Track(identifier, minutes, points))
             stretch.counts &= there
             if not stretch.counts.any():
@@ -315,8 +315,7 @@ class SearchTask:
             place, minutes = self.places[identifier], stretch.minutes()
         elif (
             identifier in self.changed
-            or (isinstance(block, SpaceBlock) and block.hemisphere)
-            or (block.metadata_filter is not None and block.metadata_filter.expressions)
+            or _has_conditions(block)
             or not is_cheap(identifier, north="nbtrace" in types, south="sbtrace" in types)
         ):
             return None
@@ -338,10 +337,33 @@ class SearchTask:
         changes: Changes | None,
         context: Context,
     ) -> _Parts:
-        """Return the records of the days that count, looked at day by day."""
+        """Return the records of the days that count."""
+        of_source = changes if identifier in self.changed else None
+        kept = None if of_source else _kept_points(block, types, identifier, stretch, context)
+        points, wanted = kept or self._points_by_day(block, types, identifier, stretch, of_source, context)
+        minutes = stretch.minutes_of_days()
+        parts: dict[str, _Part] = {}
+        for kind in types:
+            if wanted.all() and not np.isnan(points[kind].min()):  # as of a spacecraft that nothing is amiss with
+                parts[kind] = (minutes, points[kind])
+                continue
+            lat, lon = points[kind].T
+            rows = np.flatnonzero(wanted & ~(np.isnan(lat) | np.isnan(lon)))
+            parts[kind] = (minutes[rows], points[kind][rows])
+        return parts
+
+    def _points_by_day(
+        self,
+        block: CriteriaBlock | CustomLocationsBlock,
+        types: Sequence[str],
+        identifier: int,
+        stretch: _Stretch,
+        changes: Changes | None,
+        context: Context,
+    ) -> tuple[_Points, NDArray[np.bool_]]:
+        """Return the points of all minutes of the days that count, and which of them take part."""
         points_of_days: list[_Points] = []
         wanted_of_days: list[NDArray[np.bool_]] = []
-        of_source = changes if identifier in self.changed else None
         for day, within in stretch.by_day():
             context.checkpoint()
             points, wanted = _NOTHING, within
@@ -349,20 +371,14 @@ class SearchTask:
                 points = {kind: self._place(identifier, kind, day) for kind in types}
             else:
                 if _is_available(identifier, day):
-                    points, wanted = _computed_points(block, types, identifier, day, within, of_source, context)
-                if of_source is not None:
-                    uploaded = of_source.by_minute(identifier, _first_minute(day) * _MINUTE_S, within)
+                    points, wanted = _computed_points(block, types, identifier, day, within, changes, context)
+                if changes is not None:
+                    uploaded = changes.by_minute(identifier, _first_minute(day) * _MINUTE_S, within)
                     points, wanted = _with_uploads(points, wanted, _passing(uploaded, block), types)
             points_of_days.append(points)
             wanted_of_days.append(wanted)
-        minutes, all_wanted = stretch.minutes_of_days(), np.concatenate(wanted_of_days)
-        parts: dict[str, _Part] = {}
-        for kind in types:
-            all_points = np.concatenate([points[kind] for points in points_of_days])
-            lat, lon = all_points.T
-            rows = np.flatnonzero(all_wanted & ~(np.isnan(lat) | np.isnan(lon)))
-            parts[kind] = (minutes, all_points) if len(rows) == len(minutes) else (minutes[rows], all_points[rows])
-        return parts
+        together = {kind: np.concatenate([points[kind] for points in points_of_days]) for kind in types}
+        return together, np.concatenate(wanted_of_days)
 
     def _place(self, identifier: int, kind: str, day: date) -> NDArray[np.float64]:
         place = self.places[identifier]
@@ -462,6 +478,7 @@ class _ResultWriter:
         self._file = file
         self._lines: list[bytes] = []
         self._gathered = 0
+        self._has_some = False
         self.count = 0
         self.file_size = 0
         file.write(RESULT_PREFIX)
@@ -471,18 +488,20 @@ class _ResultWriter:
         self._file.write(data)
         self.file_size += len(data)
 
-    def add(self, line: bytes) -> None:
-        """Add a record."""
-        self._lines.append(line)
-        self._gathered += len(line)
-        self.count += 1
+    def add(self, lines: bytes, count: int = 1) -> None:
+        """Add a record, or several in one piece."""
+        self._lines.append(lines)
+        self._gathered += len(lines)
+        self.count += count
         if self._gathered > _FLUSH_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if self._lines:
-            first = self.count == len(self._lines)
-            self._write((b"" if first else _BETWEEN) + _BETWEEN.join(self._lines))
+            if self._has_some:
+                self._write(_BETWEEN)
+            self._has_some = True
+            self._write(_BETWEEN.join(self._lines))
             self._lines.clear()
             self._gathered = 0
 
@@ -550,6 +569,10 @@ class _Stretch:
         for number in np.flatnonzero(self.counts).tolist():
             yield self.days[number], self._within[number * _DAY_MINUTES : (number + 1) * _DAY_MINUTES]
 
+    def within_of_days(self) -> NDArray[np.bool_]:
+        """Tell which minutes of the days that count the search is about."""
+        return self._within.reshape(-1, _DAY_MINUTES)[self.counts].ravel()
+
     def minutes_of_days(self) -> NDArray[np.int64]:
         """Return all minutes of the days that count."""
         begins = self._first + _DAY_MINUTES * np.flatnonzero(self.counts)
@@ -609,6 +632,34 @@ _Points = Mapping[str, NDArray[np.float64]]
 
 _NOTHING: _Points = dict.fromkeys(("nbtrace", "sbtrace", "geographic"), np.full((_DAY_MINUTES, 2), np.nan))
 _KEYS = {"nbtrace": "nbtrace", "sbtrace": "sbtrace", "geographic": "location_geo"}
+
+
+def _has_conditions(block: CriteriaBlock) -> bool:
+    """Tell whether each record has to be looked at for whether the block means it."""
+    by_metadata = block.metadata_filter is not None and bool(block.metadata_filter.expressions)
+    return by_metadata or (isinstance(block, SpaceBlock) and bool(block.hemisphere))
+
+
+def _kept_points(
+    block: CriteriaBlock | CustomLocationsBlock,
+    types: Sequence[str],
+    identifier: int,
+    stretch: _Stretch,
+    context: Context,
+) -> tuple[_Points, NDArray[np.bool_]] | None:
+    """Return the same as `_points_by_day`, all days at once; None where it takes a look at each."""
+    days = [day for day, _ in stretch.by_day()]
+    if (
+        isinstance(block, CustomLocationsBlock)
+        or _has_conditions(block)
+        or not all(_is_available(identifier, day) for day in (days[0], days[-1]))
+    ):
+        return None
+    kept = context.days.points(identifier, days, [_KEYS[kind] for kind in types])
+    if kept is None:
+        return None
+    present, points = kept
+    return {kind: points[_KEYS[kind]] for kind in types}, present & stretch.within_of_days()
 
 
 def _computed_points(

@@ -86,7 +86,7 @@ class ObjectRoutes:
             raise ApiError(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0
+            request.writer.output_size = 0  # that was no part of the answer
         tags = request.query.get("x-amz-tagging", "")
         is_old = Caller.is_old_agent(request.headers.get("User-Agent", ""))
         try:

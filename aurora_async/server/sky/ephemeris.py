@@ -11,7 +11,8 @@ import functools
 import io
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -45,6 +46,7 @@ __all__ = [
     "conjugate_with_method",
     "count_day",
     "load_day",
+    "load_points",
     "location_gsm",
     "present_at_site",
     "present_minutes",
@@ -214,6 +216,7 @@ def present_at_site(identifier: int, day: dt.date, days: int) -> NDArray[np.bool
     return present
 
 
+@functools.cache
 def site(identifier: int) -> tuple[float, float]:
     """Return geodetic latitude and longitude (degrees) of a ground instrument, as its records have them."""
     station = station_of_identifier()[identifier]
@@ -338,6 +341,13 @@ def _units(columns: tuple[str, ...]) -> NDArray[np.float64]:
     return np.concatenate([np.full(_COLUMNS[name][0] * MINUTES, _COLUMNS[name][1]) for name in columns])
 
 
+@functools.lru_cache(maxsize=16)
+def _places(columns: tuple[str, ...]) -> Mapping[str, slice]:
+    """Return where among the numbers of a kept day each column is."""
+    ends = np.cumsum([_COLUMNS[name][0] * MINUTES for name in columns]).tolist()
+    return {name: slice(end - _COLUMNS[name][0] * MINUTES, end) for name, end in zip(columns, ends, strict=True)}
+
+
 _PRESENT_BYTES = MINUTES // 8
 
 
@@ -383,28 +393,74 @@ def save_day(path: Path, ephemeris: DayEphemeris) -> Path:
     return path
 
 
+def _read_day(path: str | Path) -> tuple[_Head, NDArray[np.uint8], NDArray[np.int32]]:
+    """Return head, minutes with a record (a bit each) and numbers of a kept day, or raise one of `_NO_DAY`."""
+    with io.FileIO(path) as file:
+        data = memoryview(file.read())
+    head = _read_head(data[:_HEAD_BYTES])
+    present = np.frombuffer(data, np.uint8, _PRESENT_BYTES, _HEAD_BYTES)
+    whole = np.frombuffer(data, "<i4", offset=_HEAD_BYTES + _PRESENT_BYTES)
+    if len(whole) != len(_units(head.columns)):
+        raise ValueError(f"{path} is torn")
+    return head, present, whole
+
+
+def _read_first(paths: Iterable[str]) -> tuple[_Head, NDArray[np.uint8], NDArray[np.int32]]:
+    for path in paths:
+        with suppress(FileNotFoundError):
+            return _read_day(path)
+    raise FileNotFoundError
+
+
+_NO_DAY = (OSError, KeyError, ValueError, OverflowError, msgspec.DecodeError)
+
+
+def load_points(
+    days: Iterable[Iterable[str]], names: Collection[str]
+) -> tuple[NDArray[np.bool_], dict[str, NDArray[np.float64]]] | None:
+    """Return what is needed of many kept days at once, in a quarter of the time that `load_day` takes for them.
+
+    Args:
+        days: The files of each, of which the first that is there is read.
+        names: `location_geo`, `nbtrace`, `sbtrace`, or some of them.
+
+    Returns:
+        One day after the other: `(n * 1440,)` bool, the minutes with a record, and by name `(n * 1440, 2)` float64, as
+        `DayEphemeris` has them. None unless every file is there and has what was asked for.
+    """
+    bits: list[NDArray[np.uint8]] = []
+    parts: dict[str, list[NDArray[np.int32]]] = {name: [] for name in names}
+    try:
+        for paths in days:
+            head, present, whole = _read_first(paths)
+            places = _places(head.columns)
+            bits.append(present)
+            for name, of_days in parts.items():
+                of_days.append(whole[places[name]])
+    except _NO_DAY:
+        return None
+    points: dict[str, NDArray[np.float64]] = {}
+    for name, of_days in parts.items():
+        whole = np.concatenate(of_days)
+        numbers = whole / _COLUMNS[name][1]
+        if whole.min() == _NO_VALUE:
+            numbers[whole == _NO_VALUE] = np.nan
+        points[name] = numbers.reshape(-1, 2)
+    return np.unpackbits(np.concatenate(bits)).view(np.bool_), points
+
+
 def load_day(path: str | Path) -> DayEphemeris | None:
     """Return the day kept in a file, None when there is no such file or it is not one of ours."""
     try:
-        with io.FileIO(path) as file:
-            data = memoryview(file.read())
-        head = _read_head(data[:_HEAD_BYTES])
-        units = _units(head.columns)
-        present = np.frombuffer(data, np.uint8, _PRESENT_BYTES, _HEAD_BYTES)
+        head, present, whole = _read_day(path)
         # All columns at once, and then views of them: a column of a day is too short for NumPy's calls.
-        whole = np.frombuffer(data, "<i4", offset=_HEAD_BYTES + _PRESENT_BYTES)
-        if len(whole) != len(units):
-            return None
-        numbers = whole / units
+        numbers = whole / _units(head.columns)
         if whole.min() == _NO_VALUE:
             numbers[whole == _NO_VALUE] = np.nan
         columns: dict[str, NDArray[np.float64]] = {}
-        at = 0
-        for name in head.columns:
-            width, _ = _COLUMNS[name]
-            values = numbers[at : at + width * MINUTES]
-            columns[name] = values.reshape(MINUTES, 2) if width == 2 else values
-            at += width * MINUTES
+        for name, place in _places(head.columns).items():
+            values = numbers[place]
+            columns[name] = values.reshape(MINUTES, 2) if _COLUMNS[name][0] == 2 else values
         return DayEphemeris(
             identifier=head.identifier,
             day=dt.date.fromordinal(head.day),
@@ -416,5 +472,5 @@ def load_day(path: str | Path) -> DayEphemeris | None:
             element_set_age_days=columns.get("element_set_age_days"),
             conjugate_method=head.conjugate_method,
         )
-    except (OSError, KeyError, ValueError, OverflowError, msgspec.DecodeError):
+    except _NO_DAY:
         return None

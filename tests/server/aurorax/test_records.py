@@ -84,8 +84,9 @@ def test_many_conjunctions_are_written_as_one_is() -> None:
     found = find_conjunctions(tracks, {"ground1-space1": 900}, subminute=False, start_s=0, end_s=10**6)
     sources = {44: ATHA, 3: SWARM_A}
     records = ConjunctionRecords(conjunction_type="nbtrace", sources=sources)
-    lines = list(conjunction_lines(found, "nbtrace", sources))
-    assert len(lines) == len(found) == 20
+    ((count, text),) = conjunction_lines(found, "nbtrace", sources, between=b"\n")
+    lines = text.split(b"\n")
+    assert count == len(lines) == len(found) == 20
     for line, one in zip(lines, found, strict=True):
         written, record = msgspec.json.decode(line), records.record(one)
         assert [list(written), list(written["events"][0])] == [list(record), list(record["events"][0])]

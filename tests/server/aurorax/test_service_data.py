@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +179,28 @@ async def test_a_lost_file_is_an_expired_result(serve: Any, queries: Any, tmp_pa
         _, _, formatted = await client.call("POST", f"{path}/data", json={"epoch": True})
     assert document == formatted
     assert document["error"]["error_code"] == "NotFound"
+
+
+@pytest.mark.parametrize("is_formatted", [False, True])
+async def test_an_answer_that_fails_in_its_middle_is_cut(
+    serve: Any, queries: Any, tmp_path: Path, is_formatted: bool
+) -> None:
+    """An error document inside a body that is under way would pass for a part of it, or leave the client waiting."""
+    async with serve(data_dir=tmp_path) as client:
+        path, _ = await client.run("ephemeris", queries.ephemeris())
+        file = result_file(tmp_path)
+        prefix, *lines, _, _ = file.read_bytes().splitlines(keepends=True)
+        file.write_bytes(prefix + lines[0] * (30_000_000 // len(lines[0])) + b"{no record}\n]\n}")
+        method, body = ("POST", {"epoch": True, "metadata": True}) if is_formatted else ("GET", None)
+        plain = {"Accept-Encoding": "identity"}
+        async with client.session.request(method, f"{client.base_url}{path}/data", json=body, headers=plain) as answer:
+            assert answer.status == 200
+            assert await answer.content.readexactly(1000)
+            if not is_formatted:
+                os.truncate(file, 20_000_000)
+            with pytest.raises(aiohttp.ClientPayloadError):
+                async with asyncio.timeout(30):
+                    await answer.content.read()
 
 
 @pytest.mark.parametrize("kind", ["ephemeris", "data_products"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aurora_async.jsoc.times import TaiTime
@@ -226,6 +226,7 @@ def test_a_cadence_finds_the_positions_that_looking_at_each_would(
 
 
 @given(slots=st.none() | st.lists(st.builds(range, st.integers(759_000, 770_000), st.integers(759_000, 770_000))))
+@settings(max_examples=30)  # each lists a region's records by the thousand
 def test_regions_are_counted_as_they_are_listed(slots: Choice) -> None:
     """By number first: the records of one region are together."""
     positions = series("hmi.sharp_720s").positions

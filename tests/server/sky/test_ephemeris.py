@@ -26,6 +26,7 @@ from aurora_async.server.sky.ephemeris import (
     conjugate_with_method,
     count_day,
     load_day,
+    load_points,
     location_gsm,
     save_day,
 )
@@ -314,6 +315,27 @@ def test_halves_of_a_day_meet_in_one_file(tmp_path: Path, swarm_day: dict[int, D
     ):
         assert whole is not None
         np.testing.assert_allclose(kept, whole, atol=atol)
+
+
+def test_points_of_many_days_are_those_of_each(tmp_path: Path, swarm_day: dict[int, DayEphemeris]) -> None:
+    """A search of a year reads its days in another way than one of a day: it must find the same, gaps and all."""
+    whole = swarm_day[3]
+    gap = np.arange(1440) // 100 == 3
+    assert whole.nbtrace is not None
+    torn = np.where(gap[:, None], np.nan, whole.nbtrace)
+    days = [whole, attrs.evolve(whole, present=~gap, nbtrace=torn, sbtrace=None)]
+    paths = [save_day(tmp_path / f"{number}.day", day) for number, day in enumerate(days)]
+    absent = str(tmp_path / "absent.day")
+    kept = load_points([[absent, str(path)] for path in paths], ("nbtrace", "location_geo"))
+    assert kept is not None
+    present, points = kept
+    np.testing.assert_array_equal(present, np.concatenate([day.present for day in days]))
+    for name, found in points.items():
+        np.testing.assert_array_equal(found, np.concatenate([getattr(day, name) for day in days]))
+    assert load_points([[str(path)] for path in paths], ("sbtrace",)) is None
+    assert load_points([[str(paths[0])], [absent]], ("nbtrace",)) is None
+    paths[0].write_bytes(paths[0].read_bytes()[:-1])
+    assert load_points([[str(path)] for path in paths], ("nbtrace",)) is None
 
 
 def test_a_torn_file_is_no_day(tmp_path: Path, swarm_day: dict[int, DayEphemeris]) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 from aiohttp import web
@@ -35,10 +34,11 @@ from aurora_async.server.site import (
     Fate,
     Routes,
     answer_bytes,
-    answer_file,
+    answer_kept_file,
     answer_stream,
     error_answer,
     flag,
+    open_file,
     read_json,
 )
 from aurora_async.server.store import Duplicate
@@ -146,16 +146,20 @@ class SearchRoutes:
     # Data -----------------------------------------------------------------------------------------------------------
 
     async def _with_result(
-        self, search: Search, answer: Callable[[Path], Awaitable[web.StreamResponse]]
+        self, search: Search, answer: Callable[[BinaryIO], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         """Answer from the result of a search, or say that it has none any more."""
         if not search.is_over:
             raise ApiError(404, "NotFound", f"the search {search.request_id} is still running, there is no data yet")
         assert search.end is not None
-        if not search.end.error_condition and search.deleted_us is None:
-            with suppress(FileNotFoundError):  # deleted a moment ago
-                return await answer(self._core.searches.result_path(search.request_id))
-        return self._no_result(search)
+        if search.end.error_condition or search.deleted_us is not None:
+            return self._no_result(search)
+        try:
+            file = open_file(self._core.searches.result_path(search.request_id))
+        except FileNotFoundError:  # deleted a moment ago
+            return self._no_result(search)
+        with file:
+            return await answer(file)
 
     @staticmethod
     def _no_result(search: Search) -> web.Response:
@@ -171,7 +175,7 @@ class SearchRoutes:
         generate = kind.name == "conjunctions" and bool(flag(request, "generate_ephemeris_queries"))
         search = await self._find(kind, request, request_id)
         if level == DEFAULT_LEVEL and not generate:
-            return await self._with_result(search, partial(answer_file, request))
+            return await self._with_result(search, partial(answer_kept_file, request))
         project = level_projector(kind.name, level, generated_queries=generate)
         return await self._reformatted(request, search, project, generate)
 
@@ -183,7 +187,7 @@ class SearchRoutes:
         self, request: web.BaseRequest, search: Search, project: Projector, generate: bool
     ) -> web.StreamResponse:
         expand = self._expander(search.kind.name, msgspec.json.decode(search.query), generate)
-        return await self._with_result(search, lambda path: answer_stream(request, reformatted(path, expand, project)))
+        return await self._with_result(search, lambda file: answer_stream(request, reformatted(file, expand, project)))
 
     def _expander(self, kind: str, document: Mapping[str, Any], generate: bool) -> Expander:
         def source_of(stored: JsonObject) -> Mapping[str, Any]:
