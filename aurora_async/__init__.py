@@ -24,6 +24,7 @@ else:
             ),
             "aurora_async.engine.cluster": "Cluster open_cluster",
             "aurora_async.errors": "",
+            "aurora_async.sync": "",
             "aurora_async.imap": "FileQuery FileTable Imap ImapConfig ProcessingInputs SpiceQuery",
             "aurora_async.jsoc": "Download Export ExportQuery Jsoc JsocServer RecordSet RecordTable TaiTime",
             "aurora_async.times": "TimeRange",

@@ -253,7 +253,9 @@ def _settle(batch: Sequence[_Pending], results: Sequence[Any]) -> None:
         if answer.done():  # whoever waited for it was cancelled
             continue
         if isinstance(result, _Failed):
-            answer.set_exception(result.error)
+            error = result.error
+            # No future takes this one.
+            answer.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
         else:
             answer.set_result(result)
 

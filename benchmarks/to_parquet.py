@@ -73,6 +73,7 @@ async def ours(base_url: str) -> Facts:
 def pyaurorax(base_url: str) -> Facts:
     """All records, one row each, then a frame, then the file."""
     import pandas as pd
+    import pyarrow.parquet  # noqa: F401
 
     search = typed_records.ready_search(base_url)
     with tempfile.TemporaryDirectory() as folder, Span() as span:

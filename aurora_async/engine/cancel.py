@@ -33,10 +33,10 @@ class Canceller:
     """
 
     def __init__(self, tasks: anyio.abc.TaskGroup, cancel_s: float) -> None:
-        self._workers = Workers(tasks, self._cancel, "cancel requests", most=_AT_ONCE)
+        self._workers = Workers(tasks, self._cancel, "cancel requests", most=_AT_ONCE, outlives=True)
         self._cancel_s = cancel_s
         self._pending: dict[RequestId, anyio.Event] = {}
-        self._cancelled: dict[RequestId, None] = {}
+        self._cancelled: dict[tuple[str, RequestId], None] = {}
         self._given_up = 0
         self._answered_at = 0.0
 
@@ -45,7 +45,7 @@ class Canceller:
         if request_id in self._pending:
             return self._pending[request_id]
         ended = anyio.Event()
-        if request_id in self._cancelled:
+        if (service.name, request_id) in self._cancelled:
             ended.set()
             return ended
         if not self._pending:
@@ -76,7 +76,7 @@ class Canceller:
                 await anyio.sleep(_ASK_AGAIN_S)
                 known = await self._ask(service, request_id)
             if known:
-                self._cancelled[request_id] = None
+                self._cancelled[service.name, request_id] = None
                 if len(self._cancelled) > _REMEMBERED:
                     del self._cancelled[next(iter(self._cancelled))]
             else:

@@ -45,7 +45,7 @@ class Engine:
         self.poller = Poller(tasks, config.polling, at_once=looks)
         # In tasks of the client's own, which shield themselves: neither the caller nor a scope around the client cuts a
         # submission in the middle.
-        self._submitters = Workers(cleaning, Submission.run, "submit")
+        self._submitters = Workers(cleaning, Submission.run, "submit", outlives=True)
         self._submissions: set[Submission] = set()
         self._rooms: dict[str, Room] = {}
         self._waits: dict[object, Callable[[], object]] = {}

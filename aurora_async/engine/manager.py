@@ -53,7 +53,8 @@ class Outcome(Generic[QueryT]):
     """What became of each file, where a request has many of them."""
     error: AuroraError | None = None
     seconds: float = 0.0
-    """From its acceptance by the service to the last byte; from when it was taken up, where that came to nothing."""
+    """Until the last byte, or the error: from when the service accepted the search, or, where it did not, from when the
+    query was taken up; so, too, where each query takes several requests (JSOC)."""
 
     @property
     def ok(self) -> bool:

@@ -316,6 +316,8 @@ class _Timetable:
                 self._entries -= 1
                 if watch._place is place:
                     watch._place = None
+                    if place.taken == len(place.watches):
+                        del self._places[heapq.heappop(self._ticks)]
                     return watch
             del self._places[heapq.heappop(self._ticks)]
         return None
@@ -501,8 +503,11 @@ class Poller:
         while (watch := self._timetable.take(now)) is not None and watch.until <= now:
             self._release(watch)
             watch.expired()
-        if watch is not None and self._timetable.first <= now:
-            self._wake()
+        if watch is not None:
+            if self._timetable.first <= now:
+                self._wake()
+            elif self._timer is None:
+                self._set_timer()
         return watch
 
     async def _look_on(self) -> None:

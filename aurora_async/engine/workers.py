@@ -20,6 +20,8 @@ class Workers(Generic[ItemT]):
 
     They begin when there is work, stay while any of them has some, and end with the last of it. The task group is
     borrowed; what `work` raises ends it. The context variables a task sees are those of whoever made it begin.
+
+    With `outlives`, what was put is begun also when the group has been cancelled: `work` shields what is to be done.
     """
 
     def __init__(
@@ -29,10 +31,12 @@ class Workers(Generic[ItemT]):
         name: str,
         *,
         most: float = math.inf,
+        outlives: bool = False,
     ) -> None:
         self._tasks = tasks
         self._work = work
         self._most = most
+        self._outlives = outlives
         self._name = name
         self._count = 0
         self._items: deque[ItemT] = deque()
@@ -73,8 +77,9 @@ class Workers(Generic[ItemT]):
                     raise
         finally:
             self._count -= 1
-            if self._items and not self._idle:  # cancelled in the turn in which it was woken
-                self._start()
+            if self._items and not self._idle:  # it was cancelled
+                if self._outlives:
+                    self._start()
             elif len(self._idle) == self._count:
                 while self._idle:
                     idle = self._idle.pop()

@@ -14,7 +14,7 @@ from aurora_async.errors import AuroraError, MalformedAnswer, ReadTimeout
 from aurora_async.http._bulk import Chunked, Framing, Receiver, Silent, Sized, receiving
 from aurora_async.http._decoding import Decoder, decoder_for
 from aurora_async.http._errors import FOREIGN_ERRORS, shown_url
-from aurora_async.http._lane import Response
+from aurora_async.http._line import Response
 from aurora_async.http._protocol import BodyProtocol
 
 __all__ = ["Body", "Pace", "rest_of"]
@@ -164,6 +164,7 @@ class Body:
             return
         source, first = taken
         receiver = Receiver(source, framing, first, heard=self._pace.heard, silence_s=self._silence_s)
+        protocol.when_lost = receiver.stop if by_thread else receiver.close
         try:
             yield receiver
         except BaseException as error:

@@ -26,7 +26,7 @@ import attrs
 
 from aurora_async.http._decoding import Decoder
 
-__all__ = ["Chunked", "Framing", "Receiver", "Rest", "Silent", "Sized", "Source", "receiving"]
+__all__ = ["Chunked", "Framing", "Receiver", "Remainder", "Silent", "Sized", "Source", "receiving"]
 
 _BUFFER_BYTES = 512 << 10
 _LEAST_ROOM = 16 << 10
@@ -43,7 +43,7 @@ class Silent(Exception):
 
 
 @attrs.frozen
-class Rest:
+class Remainder:
     """The rest of a body, as an answer of its own: `extra` bytes of what came precede it."""
 
     head: bytes
@@ -52,7 +52,9 @@ class Rest:
 
 
 class Source(Protocol):
-    """What a receiver in a thread needs of a socket."""
+    """What a receiver needs of a socket."""
+
+    def fileno(self) -> int: ...
 
     def settimeout(self, longest_s: float, /) -> None: ...
 
@@ -75,7 +77,7 @@ class Framing(Protocol):
     def strip(self, buffer: bytearray, have: int, end: int) -> tuple[int, int]:
         """Move what is body of what came, between `have` and `end`, to `have`; return where it and the rest end now."""
 
-    def rest(self) -> Rest:
+    def rest(self) -> Remainder:
         """What is left of this body, as if it were an answer of its own."""
 
 
@@ -94,8 +96,8 @@ class Sized:
         self._left -= end - have
         return end, end
 
-    def rest(self) -> Rest:
-        return Rest(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (self._left + 1))
+    def rest(self) -> Remainder:
+        return Remainder(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (self._left + 1))
 
 
 class Chunked:
@@ -132,10 +134,10 @@ class Chunked:
             view[have : have + end - at] = view[at:end]
             return have, have + end - at
 
-    def rest(self) -> Rest:
+    def rest(self) -> Remainder:
         head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         # Between two chunks there is no place to begin at; behind a byte of one there is.
-        return Rest(head, b"%x\r\n" % self._left) if self._left else Rest(head, b"1\r\nx", 1)
+        return Remainder(head, b"%x\r\n" % self._left) if self._left else Remainder(head, b"1\r\nx", 1)
 
 
 _NEXT_CHUNK = re.compile(rb"\r\n([0-9a-fA-F]{1,15})\r\n")
@@ -158,7 +160,7 @@ class Receiver:
         silence_s: float,
     ) -> None:
         self.delivered = 0
-        self.rest = Rest(b"")
+        self.rest = Remainder(b"")
         """What is left, at the end."""
         self._source = source
         self._framing = framing
@@ -167,6 +169,8 @@ class Receiver:
         self._silence_s = silence_s
         self._waited_s = self._heard_s = 0.0
         self._waiting_since: float | None = None
+        self._readable: asyncio.Event | None = None
+        """Somebody waits for it."""
         self._stopped = False
 
     @property
@@ -182,7 +186,10 @@ class Receiver:
             self._source.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the socket, once `run` has ended."""
+        """Close the socket: once `run` has ended, or to have `pieces` end."""
+        if self._readable is not None:
+            asyncio.get_running_loop().remove_reader(self._source.fileno())
+            self._readable.set()
         self._source.close()
 
     async def pieces(self, size: int) -> AsyncGenerator[bytes, None]:
@@ -265,17 +272,34 @@ class Receiver:
         """Like `_receive`, in the loop."""
         if self._came:
             return self._receive_first(into)
-        assert isinstance(self._source, socket.socket)
-        began = time.monotonic()
+        is_late = False
+        while True:
+            try:
+                return self._received(self._source.recv_into(into))
+            except BlockingIOError:
+                if is_late:
+                    raise Silent from None
+            except OSError:
+                return 0
+            began = time.monotonic()
+            # What came while the loop was held up for longer than that is there now all the same.
+            is_late = not await self._is_readable()
+            self._waited_s += time.monotonic() - began
+
+    async def _is_readable(self) -> bool:
+        """Wait until something can be received, or the time for that is up."""
+        loop, place = asyncio.get_running_loop(), self._source.fileno()
+        self._readable = asyncio.Event()
+        loop.add_reader(place, self._readable.set)
         try:
             async with asyncio.timeout(self._silence_s):
-                came = await asyncio.get_running_loop().sock_recv_into(self._source, into)
+                return await self._readable.wait()
         except TimeoutError:
-            raise Silent from None
-        except OSError:
-            came = 0
-        self._waited_s += time.monotonic() - began
-        return self._received(came)
+            return False
+        finally:
+            if self._source.fileno() == place:
+                loop.remove_reader(place)
+            self._readable = None
 
     def _receive_first(self, into: memoryview) -> int:
         size = min(len(into), len(self._came))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp.streams import StreamReader
 
-from aurora_async.http._bulk import Rest, Source
-from aurora_async.http._lane import Line
+from aurora_async.http._bulk import Remainder, Source
+from aurora_async.http._line import Line
 from aurora_async.http._tapped import Tapped
 
 __all__ = ["BodyProtocol"]
@@ -30,7 +30,8 @@ class BodyProtocol(Line):
     _kept: list[bytes] | None = None
     _kept_bytes = 0
     _tapped: Tapped | None = None
-    _lent: socket.socket | None = None
+    when_lost: Callable[[], None] | None = None
+    """Ends the work of whoever took the body over."""
 
     def set_response_params(self, **options: Any) -> None:
         """Prepare for the next answer."""
@@ -49,10 +50,9 @@ class BodyProtocol(Line):
             self._kept = None
 
     def connection_lost(self, error: BaseException | None) -> None:
-        """End it for whoever took it over, too."""
-        if self._lent is not None:
-            with suppress(OSError):  # closed, or not connected any more
-                self._lent.shutdown(socket.SHUT_RDWR)
+        """Tell whoever took it over."""
+        if self.when_lost is not None:
+            self.when_lost()
         super().connection_lost(error)
 
     def forget(self) -> None:
@@ -78,8 +78,7 @@ class BodyProtocol(Line):
             except OSError:  # too many open files; the slow way needs no more of them
                 return None
             self.pause_reading()
-            self._lent = socket.socket(found.family, found.type, found.proto, fileno=duplicate)
-            return self._lent, body
+            return socket.socket(found.family, found.type, found.proto, fileno=duplicate), body
         if not by_thread:
             return None
         self.pause_reading()
@@ -88,12 +87,13 @@ class BodyProtocol(Line):
         transport.resume_reading()
         return self._tapped, body
 
-    async def give_back(self, rest: Rest, content: StreamReader) -> StreamReader | None:
+    async def give_back(self, rest: Remainder, content: StreamReader) -> StreamReader | None:
         """Go on with the rest of a body that was taken over.
 
         `content`, which is what was read from before, ends when the one that is returned does; None when the connection
         was closed meanwhile.
         """
+        self.when_lost = None
         tapped = self._untapped()
         if self.transport is None or (tapped is None and self.transport.is_closing()):
             self._hear_end(tapped)
@@ -119,6 +119,7 @@ class BodyProtocol(Line):
 
     def give_up(self) -> None:
         """Go on with nothing: the connection is of no use any more, but has to hear of its end."""
+        self.when_lost = None
         self.force_close()
         self._hear_end(self._untapped())
 

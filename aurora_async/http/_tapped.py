@@ -85,6 +85,9 @@ class Tapped(asyncio.BufferedProtocol):
             self._loop.call_soon_threadsafe(self._give_back, self._current)
         return size
 
+    def fileno(self) -> int:
+        return -1
+
     def shutdown(self, how: int) -> None:
         self._full.put(None)
 

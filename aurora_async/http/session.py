@@ -48,7 +48,7 @@ from aurora_async.http._body import Body, Pace, rest_of
 from aurora_async.http._decoding import ACCEPT_ENCODING, decoder_for
 from aurora_async.http._environment import Environment, basic_auth, read_environment
 from aurora_async.http._errors import FOREIGN_ERRORS, http_error, ours, shown_url
-from aurora_async.http._lane import Head, Line, Pool, Response, Whole, fields, template
+from aurora_async.http._line import Head, Line, Pool, Response, Whole, fields, template
 from aurora_async.http._protocol import BodyProtocol
 from aurora_async.http._sending import FileBody, Sending
 from aurora_async.http.limits import Gate, Host
@@ -75,8 +75,8 @@ _LEAST_SECRET = 6
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 _PERSONAL_HEADERS = frozenset({"x-aurorax-api-key", "x-api-key", "authorization", "cookie", "proxy-authorization"})
 _HEADERS_OF_ONE_ORIGIN = _PERSONAL_HEADERS | {"host"}
-_THREAD_FROM_BYTES = 1 << 16
-"""More compressed bytes than this may become so many that decompressing them would hold up the loop."""
+_THREAD_FROM_BYTES = 1 << 12
+"""More compressed bytes than this may become many megabytes, and decompressing them would hold up the loop."""
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """What RFC 9110, 5.6.2, allows as a name."""
@@ -115,7 +115,7 @@ class Answer:
     method: str
     url: str = attrs.field(repr=lambda url: repr(shown_url(url)))
     status: int
-    _headers: Mapping[str, str] | bytes = attrs.field(repr=False)
+    _headers: Mapping[str, str] | bytes = attrs.field(repr=False, eq=False)
     """As lines until somebody asks, which nearly nobody does."""
     body: bytes = attrs.field(repr=_shown_bytes)
 

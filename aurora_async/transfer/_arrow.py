@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ class Columns:
             column = growing(pa, field, _type(field))
             self._columns.append((attrgetter(field.name), Shared(pa, column) if field.name in inline else column))
 
-    def extend(self, records: Iterable[Any]) -> None:
+    def extend(self, records: Sequence[Any]) -> None:
         """Add records of the class, or the structures that `columnar` makes of it.
 
         Raises:

@@ -36,9 +36,9 @@ def growing(pa: Any, field: Field, kind: Any) -> Growing:
     if field.inner is not None:
         is_one = field.kind is ValueKind.RECORD
         records = _Records(pa, field.inner, kind if is_one else kind.value_type)
-        return records if is_one else _Lists(pa, kind, records)
+        return records if is_one else _Lists(pa, field.name, kind, records)
     if field.kind is ValueKind.TEXTS:
-        return _Lists(pa, kind, _Texts(pa, field.name, kind.value_type, kind))
+        return _Lists(pa, field.name, kind, _Texts(pa, field.name, kind.value_type, kind))
     leaf = {
         ValueKind.TIME: _Times,
         ValueKind.FLAG: _Flags,
@@ -244,8 +244,9 @@ class _Records:
 
 
 class _Lists:
-    def __init__(self, pa: Any, kind: Any, inside: Growing) -> None:
+    def __init__(self, pa: Any, name: str, kind: Any, inside: Growing) -> None:
         self._pa = pa
+        self._name = name
         self._kind = kind
         self._inside = inside
         self._gaps = _Gaps(pa)
@@ -255,7 +256,11 @@ class _Lists:
         if None in values:
             self._gaps.note(len(self._sizes), [value is None for value in values])
         lists = [value or () for value in values]
-        self._inside.extend(list(chain.from_iterable(lists)))
+        try:
+            inside = list(chain.from_iterable(lists))
+        except TypeError as error:
+            raise InvalidInput(self._name, f"does not fit into a column of {self._kind}: {error}") from error
+        self._inside.extend(inside)
         self._sizes.extend(map(len, lists))
 
     def finish(self) -> Any:

@@ -257,7 +257,7 @@ async def _to_its_end(work: Callable[..., None], *arguments: Any) -> None:
             except asyncio.CancelledError as error:
                 cancelled = error
     if cancelled is not None:
-        raise cancelled
+        raise cancelled from thread.exception()
     thread.result()
 
 

@@ -121,6 +121,8 @@ async def test_who_comes_late_cancels_nothing_again() -> None:
     told: list[str] = []
 
     class Known:
+        name = "known"
+
         async def cancel(self, request_id: str) -> bool:
             told.append(request_id)
             return request_id == "known"

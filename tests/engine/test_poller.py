@@ -180,8 +180,8 @@ async def wait_for(poller: Poller, service: Timed, request_id: str, likeness: Ha
 FAST = Polling(floor_s=0.005, ceiling_s=1, share=0.1, jitter=0.1)
 
 
-async def test_many_requests_share_one_timer_and_no_task() -> None:
-    """A thousand waits cost a thousand entries of one heap."""
+async def test_many_requests_share_one_timer_and_cost_no_task_each() -> None:
+    """A thousand waits cost a thousand entries of one timetable."""
     async with anyio.create_task_group() as tasks:
         service, poller = Timed(), Poller(tasks, Polling(floor_s=30, ceiling_s=60), at_once=4)
         waits = [asyncio.create_task(wait_for(poller, service, f"9/{number}")) for number in range(1000)]
@@ -210,6 +210,38 @@ async def test_looks_are_made_by_a_few_tasks_that_end_with_the_last_wait(monkeyp
             await asyncio.wait(seen)
         assert {(await wait).phase for wait in waits} == {Phase.READY}
         assert (await wait_for(poller, service, "0/again")).phase is Phase.READY
+
+
+async def test_a_look_that_hangs_keeps_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one whose look begins sees to it that others have theirs in time; nobody is woken for nothing."""
+    rests = 0
+    rest = Poller._rest
+
+    async def counted(poller: Poller) -> None:
+        nonlocal rests
+        rests += 1
+        await rest(poller)
+
+    monkeypatch.setattr(Poller, "_rest", counted)
+
+    class Hanging(Timed):
+        async def refresh(self, request_id: str) -> RequestStatus:
+            if request_id == "hangs":
+                await asyncio.sleep(60)
+            return await super().refresh(request_id)
+
+    async with anyio.create_task_group() as tasks:
+        service, poller = Hanging(), Poller(tasks, Polling(floor_s=0.02, ceiling_s=0.02, jitter=0), at_once=8)
+        quick = asyncio.create_task(wait_for(poller, service, "0.5/quick", "quick"))
+        await asyncio.sleep(0.1)
+        hanging = asyncio.create_task(wait_for(poller, service, "hangs", "hangs"))
+        async with asyncio.timeout(5):
+            assert (await quick).phase is Phase.READY
+        assert rests <= len(service.looks) + 2
+        poller.close()
+        with pytest.raises(ClientClosed):
+            await hanging
+        tasks.cancel_scope.cancel()
 
 
 async def test_the_first_to_finish_makes_the_forecast_for_the_rest() -> None:

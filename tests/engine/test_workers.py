@@ -82,3 +82,22 @@ async def test_bursts_start_no_more_tasks_than_there_are_pieces() -> None:
                 workers.put(item)
             await asyncio.sleep(0)
     assert started <= 50 * 8
+
+
+async def test_what_waits_is_begun_after_a_cancellation_only_where_that_is_wanted() -> None:
+    """Thousands of queries of a run that is over must not be begun, one after the other, only to be cut."""
+    for outlives, expected in ((False, 3), (True, 100)):
+        begun: list[int] = []
+
+        async def work(item: int, begun: list[int] = begun) -> None:
+            begun.append(item)
+            await asyncio.sleep(60)
+
+        async with anyio.create_task_group() as tasks:
+            workers = Workers(tasks, work, "test", most=3, outlives=outlives)
+            for item in range(100):
+                workers.put(item)
+            while len(begun) < 3:
+                await asyncio.sleep(0)
+            tasks.cancel_scope.cancel()
+        assert len(begun) == expected

@@ -432,6 +432,38 @@ async def test_leaving_the_block_ends_it_for_whoever_reads_on() -> None:
         await until(lambda: all(sock.fileno() == -1 for sock in http._sockets))
 
 
+@pytest.mark.parametrize("head", [sized(3_000_000), CHUNKED + b"\r\n2dc6c0\r\n"], ids=["sized", "chunked"])
+async def test_what_comes_while_the_loop_is_held_up_is_no_silence(head: bytes) -> None:
+    """Somebody else's work in the loop took longer than silence is borne; the network did not."""
+    server = socket.create_server(("127.0.0.1", 0))
+    go = threading.Event()
+
+    def serve() -> None:
+        peer, _ = server.accept()
+        with server, peer:
+            peer.recv(1000)
+            peer.sendall(head + bytes(1_000_000))
+            go.wait(10)
+            peer.sendall(bytes(2_000_000) + (b"" if b"Length" in head else b"\r\n0\r\n\r\n"))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    base = f"http://127.0.0.1:{server.getsockname()[1]}"
+    async with session(base, timeouts=Timeouts(read_s=0.2)) as http, http.open("GET", "/") as body:
+        count = 0
+
+        def hold_up() -> None:
+            go.set()
+            time.sleep(0.4)
+
+        async for chunk in body.chunks():
+            count += len(chunk)
+            if count == 1_000_000:
+                asyncio.get_running_loop().call_later(0.05, hold_up)
+    assert count == 3_000_000
+    await asyncio.to_thread(thread.join)
+
+
 async def test_others_have_their_turn_while_it_comes_faster_than_it_is_read() -> None:
     """The socket never has to be waited for, and the reader awaits nothing else."""
     turns = 0

@@ -46,7 +46,7 @@ from aurora_async.errors import (
     Unavailable,
 )
 from aurora_async.http import Answer, Body, Session
-from aurora_async.http._lane import Pool
+from aurora_async.http._line import Pool
 
 Serve = Callable[..., Awaitable[str]]
 FAST = Retries(attempts=3, first_s=0.001, ceiling_s=0.002)

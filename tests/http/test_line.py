@@ -1,4 +1,4 @@
-"""What is sent and understood on a lane is what aiohttp sends and understands, to the letter."""
+"""What is sent and understood on a line of ours is what aiohttp sends and understands, to the letter."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from multidict import CIMultiDict
 
 from aurora_async.config import Config, Retries, Timeouts
 from aurora_async.errors import AuroraError, InvalidInput, ReadTimeout
-from aurora_async.http import Answer, Session, _lane
-from aurora_async.http._lane import Head, Pool, fields, template
+from aurora_async.http import Answer, Session, _line
+from aurora_async.http._line import Head, Pool, fields, template
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 Serve = Callable[..., Awaitable[str]]
@@ -96,9 +96,51 @@ async def test_silence_after_an_interim_answer_is_silence() -> None:
                 await http.exchange("GET", "/x")
 
 
+async def test_hints_without_end_are_no_answer() -> None:
+    """Each of them ends a silence, and none is what was asked for."""
+
+    def reply(request: bytes) -> list[bytes]:
+        return [b"HTTP/1.1 103 Early Hints\r\n\r\n"] * 1000
+
+    async with serving(reply) as (_, base), session(base, read_s=60) as http, asyncio.timeout(20):
+        with pytest.raises(ReadTimeout):
+            await http.exchange("GET", "/x")
+
+
+async def test_a_connection_that_ends_while_the_session_closes_is_one_of_our_errors() -> None:
+    """Whichever of the two is heard of first, in whatever turn of the loop."""
+    for turns in range(12):
+        hung_up = asyncio.Event()
+
+        async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            hung_up.set()  # noqa: B023
+
+        server = await asyncio.start_server(reply, "127.0.0.1", 0)
+        http = session(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await http.__aenter__()
+        asking = asyncio.create_task(http.exchange("GET", "/"))
+        await hung_up.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await http.__aexit__(None, None, None)
+        with pytest.raises(AuroraError):
+            await asking
+        server.close()
+
+
+def test_answers_are_equal_whether_or_not_their_headers_were_read() -> None:
+    """They are read when somebody asks for them."""
+    one, other = (Answer("GET", "http://x/", 200, b"A: b\r\n", b"{}") for _ in range(2))
+    assert one.headers == {"A": "b"}
+    assert one == other
+    assert hash(one) == hash(other)
+
+
 async def test_with_another_version_of_aiohttp_its_client_does_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the lane uses is not all public, and may be gone there."""
-    monkeypatch.setattr(_lane, "_IS_KNOWN", False)
+    """What a line uses is not all public, and may be gone there."""
+    monkeypatch.setattr(_line, "_IS_KNOWN", False)
     monkeypatch.setattr(Pool, "send", None)
     async with serving(properly) as (server, base), session(base) as http:
         assert (await http.exchange("GET", "/x")).body == b"{}"
@@ -108,7 +150,7 @@ async def test_with_another_version_of_aiohttp_its_client_does_everything(monkey
     assert len(server.requests) == 2
 
 
-@pytest.fixture(params=["lane", "aiohttp"])
+@pytest.fixture(params=["line", "aiohttp"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "aiohttp":
         monkeypatch.setattr(Pool, "can_send", lambda *_: False)
@@ -131,9 +173,9 @@ async def test_both_ways_send_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
             server.requests.clear()
             return sent
 
-        on_lane = await send_all()
+        on_line = await send_all()
         monkeypatch.setattr(Pool, "can_send", lambda *_: False)
-        assert await send_all() == on_lane
+        assert await send_all() == on_line
 
 
 ANSWERS = {
@@ -185,8 +227,8 @@ def test_both_ways_understand_the_same(name: str, cuts: list[int], length: int) 
             return type(error), str(error).replace(http.config.base_url, "")
         return answer.status, answer.body, list(answer.headers.items())
 
-    with_lane = asyncio.run(asked(Pool.can_send))
-    assert asyncio.run(asked(lambda *_: False)) == with_lane
+    with_line = asyncio.run(asked(Pool.can_send))
+    assert asyncio.run(asked(lambda *_: False)) == with_line
 
 
 STATUS_LINES = [
@@ -246,7 +288,7 @@ def test_what_is_read_in_one_piece_aiohttp_reads_the_same(
     """Where the answers on a connection end must be beyond doubt: whatever is not certain is for aiohttp's parser."""
     lines.insert(at, b"Content-Length: 3")
     came = b"\r\n".join([status, *lines, *[b"X-Many: x"] * many, b"", body])
-    found = _lane._WHOLE.match(came)
+    found = _line._WHOLE.match(came)
     if found is None or len(came) - found.end() != int(found[3]):
         return
     protocol = mock.Mock()
@@ -261,7 +303,7 @@ def test_what_is_read_in_one_piece_aiohttp_reads_the_same(
 
 async def test_a_plain_answer_in_one_piece_is_read_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """That is what makes a look cheap: no parser, no reader; otherwise the test above says nothing."""
-    monkeypatch.setattr(_lane.Response, "__init__", None)
+    monkeypatch.setattr(_line.Response, "__init__", None)
     answer = b"HTTP/1.1 201 Made\r\nServer: x y\r\ncontent-length: 2\r\nLocation: /a\r\nX-A: 1\r\nx-a:2\r\n\r\n{}"
     async with serving(lambda _: [answer]) as (server, base), session(base) as http:
         for lane in ("control", "body", "control"):
@@ -273,7 +315,7 @@ async def test_a_plain_answer_in_one_piece_is_read_in_one_piece(monkeypatch: pyt
 
 async def test_connections_that_nobody_needs_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A burst of requests must not keep its sockets open for as long as the client lives; one in use stays."""
-    monkeypatch.setattr(_lane, "_IDLE_S", 0.1)
+    monkeypatch.setattr(_line, "_IDLE_S", 0.1)
     async with serving(lambda _: [OK]) as (server, base), session(base) as http:
         await asyncio.gather(*(http.exchange("GET", "/") for _ in range(12)))
         async with asyncio.timeout(5):

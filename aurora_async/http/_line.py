@@ -42,6 +42,8 @@ _AS_IMPORTED = aiohttp.ClientSession._request
 _WITHOUT_LENGTH = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 # The same as aiohttp forbids: a tab is allowed.
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_MOST_INTERIM = 16
+"""Each begins the wait for what follows anew."""
 _IDLE_S = 15.0
 """How long a connection is kept for the next request; as long as aiohttp keeps them."""
 
@@ -191,7 +193,11 @@ class Line(ResponseHandler):
         if (waiting := self._whole) is not None:
             self._whole = None
             found = _WHOLE.match(data)
-            if found is not None and len(data) - found.end() == int(found[3]):
+            if (
+                found is not None
+                and len(data) - found.end() == int(found[3])
+                and found.end() <= self._expected["max_line_size"]
+            ):
                 self._payload = EMPTY_PAYLOAD
                 self._heard_at = None
                 if not waiting.done():
@@ -226,7 +232,7 @@ class Line(ResponseHandler):
         if (waiting := self._whole) is not None:
             self._whole = None
             if not waiting.done():
-                waiting.set_result(None)
+                waiting.set_exception(exc)
         if self._payload is not None and not self._payload.is_eof() and self._payload.exception() is None:
             self._payload.set_exception(exc)
 
@@ -268,7 +274,7 @@ class Line(ResponseHandler):
 
 
 class Response:
-    """An answer on a lane: what the session and `Body` need of aiohttp's."""
+    """An answer on a line: what the session and `Body` need of aiohttp's."""
 
     __slots__ = ("_pool", "_where", "closed", "connection", "content", "headers", "status")
 
@@ -366,7 +372,10 @@ class Pool:
             answer = None if coming is None else await coming
             if answer is None:
                 message, content = await line.read()
+                interim = 0
                 while 100 <= message.code < 200 and message.code != 101:
+                    if (interim := interim + 1) > _MOST_INTERIM:
+                        raise SlowHead
                     line.expect_more()
                     message, content = await line.read()
         except BaseException:
