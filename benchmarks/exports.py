@@ -27,11 +27,12 @@ def ask(bench: Bench) -> list[Row]:
     count, export_s = bench.size(20, 3), EXPORT_S / 10 if bench.quick else EXPORT_S
     ideal_s = export_s * -(-count // PENDING)
     limits = ("--jsoc-export-time", str(export_s), "--jsoc-max-pending", str(PENDING))
-    with standins.local_service(*limits) as (_, base_url):
+    # A service for each: what one has exported is given to the next at once.
+    with standins.local_service(*limits) as (_, for_us), standins.local_service(*limits) as (_, for_drms):
         found = bench.by_turns(
             {
-                "ours": Subject(ours, (base_url, count), rounds=1),
-                "drms": Subject(by_drms, (base_url, count), needs="drms", rounds=1),
+                "ours": Subject(ours, (for_us, count), rounds=1),
+                "drms": Subject(by_drms, (for_drms, count), needs="drms", rounds=1),
             }
         )
 
