@@ -106,7 +106,7 @@ async def changes(writers: int, each: int) -> Facts:
 
 
 async def by_aiosqlite(writers: int, each: int, most: int) -> Facts:
-    """The same updates of rows like ours, at most so many in a transaction."""
+    """The same updates of rows like ours, with one index of ours, at most so many in a transaction."""
     import aiosqlite
 
     with tempfile.TemporaryDirectory() as folder:

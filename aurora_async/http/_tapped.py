@@ -86,6 +86,7 @@ class Tapped(asyncio.BufferedProtocol):
         return size
 
     def fileno(self) -> int:
+        """There is none: this is for threads, not for the loop to wait on."""
         return -1
 
     def shutdown(self, how: int) -> None:

@@ -7,8 +7,9 @@ thirty columns.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from itertools import accumulate, chain, count
 from operator import attrgetter
@@ -39,14 +40,14 @@ def growing(pa: Any, field: Field, kind: Any) -> Growing:
         return records if is_one else _Lists(pa, field.name, kind, records)
     if field.kind is ValueKind.TEXTS:
         return _Lists(pa, field.name, kind, _Texts(pa, field.name, kind.value_type, kind))
-    leaf = {
+    leaves: dict[ValueKind, Callable[..., Growing]] = {
         ValueKind.TIME: _Times,
         ValueKind.FLAG: _Flags,
         ValueKind.COUNT: _Counts,
         ValueKind.NUMBER: _Numbers,
         ValueKind.JSON: _Documents,
-    }.get(field.kind, _Texts)
-    return leaf(pa, field.name, kind, kind)
+    }
+    return leaves.get(field.kind, _Texts)(pa, field.name, kind, kind)
 
 
 class _Gaps:
@@ -85,7 +86,7 @@ def _offsets(pa: Any, sizes: array[int]) -> Any:
 # Without others inside ------------------------------------------------------------------------------------------------
 
 
-class _Leaf:
+class _Leaf(ABC):
     """`said` is the type that an error names."""
 
     nothing: Any = 0
@@ -116,12 +117,13 @@ class _Leaf:
         validity = self._gaps.validity(self._length)
         return self._pa.Array.from_buffers(self._kind, self._length, [validity, *self._buffers()])
 
+    @abstractmethod
     def _take(self, values: list[Any]) -> None:
         """Take all values, or none: None and what else is wrong raises what it raises in Python."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _buffers(self) -> list[Any]:
-        raise NotImplementedError
+        """Return what Arrow has beside the validity of such a column."""
 
 
 class _Numbers(_Leaf):

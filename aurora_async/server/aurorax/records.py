@@ -74,7 +74,7 @@ def timestamp_from_s(seconds: int) -> str:
 
 
 def timestamps_from_s(seconds: ArrayLike) -> list[str]:
-    """Write many times at once, integer seconds since 1970, as `YYYY-MM-DDTHH:MM:SS`."""
+    """Write a row of times at once, integer seconds since 1970, as `YYYY-MM-DDTHH:MM:SS`; years 1 to 9999."""
     return list(_timestamps(seconds).astype("U19").tolist())
 
 
@@ -345,6 +345,7 @@ def conjunction_lines(
             low, high = numbers(some.pair_low_km[:, index]), numbers(some.pair_high_km[:, index])
             columns += [to_next] * (index > 0)
             columns += [event, start, to_end, end, to_low, low, to_high, high, to_queries]
+        # What is the same in every record has no end; the last column has one for each.
         yield len(start), b"".join(chain.from_iterable(zip(*columns, to_next_record, strict=False)))
 
 
